@@ -1,0 +1,88 @@
+/* options.h -- command lines: one table per program makes the parser, --help and completions.
+ *
+ *      static const struct dtn_option options[] = {
+ *              { "limit", 0, "N", "load at most N images" },
+ *              { "size", 's', "WxH|SIZE", "fit every image to this size" },
+ *              { NULL }
+ *      };
+ *      static const struct dtn_command command = {
+ *              "[OPTION]... PATH...", "read images, write a sample stream", options, DTN_OUTPUT | DTN_THREADS
+ *      };
+ *      struct dtn_args args;
+ *      dtn_args_begin(&args, &command, argc, argv);
+ *      while ((name = dtn_args_next(&args)))
+ *              if (!strcmp(name, "limit"))
+ *                      limit = dtn_args_int(&args, 1, INT_MAX);
+ *
+ * Every program has --help, --version, -q, -v; --output, --threads, --seed and --force come with the
+ * flags below, are handled here, and are found in struct dtn_args afterwards.
+ */
+#ifndef DTN_OPTIONS_H
+#define DTN_OPTIONS_H
+
+#include "lib/base.h"
+
+struct dtn_option {
+	const char *name;       /* long name, without dashes */
+	char letter;            /* short name, or 0 */
+	const char *arg;        /* how --help names the argument; NULL for a switch */
+	const char *help;       /* one line, with the default where there is one */
+};
+
+enum {
+	DTN_OUTPUT = 1,         /* -o FILE and --force (write binary to a terminal) */
+	DTN_THREADS = 2,        /* -j N */
+	DTN_SEED = 4,           /* --seed S */
+	DTN_STREAM_OUT = 8      /* --no-prov, -z LEVEL: the program writes a stream */
+};
+
+struct dtn_command {
+	const char *operands;   /* after the program's name in the usage line */
+	const char *purpose;    /* one line */
+	const struct dtn_option *options;       /* ends with a NULL name */
+	int flags;
+};
+
+struct dtn_args {
+	const struct dtn_command *command;
+	int argc;
+	char **argv;            /* as given to main: for provenance and messages */
+	const char *value;      /* the argument of the option just returned */
+	const char *name;       /* its long name */
+	/* the common options */
+	const char *output;     /* NULL: standard output */
+	int threads;            /* 0: not given */
+	uint64_t seed;          /* 0 unless given */
+	bool force, no_prov;
+	int level;              /* of zstd: -5 .. 19, default 1 */
+	/* after dtn_args_next has returned NULL */
+	int operands;
+	char **operand;
+	int next, pos;          /* where the parser stands */
+};
+
+/* Parse on; NULL after the last option.  A wrong option dies with status 2.  --help and --version
+ * print and exit. */
+void dtn_args_begin(struct dtn_args *, const struct dtn_command *, int argc, char **argv);
+const char *dtn_args_next(struct dtn_args *);
+
+/* The option's argument as a number.  Outside least..most, or no number: death with status 2 that
+ * names option, text and range. */
+int64_t dtn_args_int(const struct dtn_args *, int64_t least, int64_t most);
+double dtn_args_real(const struct dtn_args *, double least, double most);
+uint64_t dtn_args_size(const struct dtn_args *);        /* bytes, with an optional K, M or G (1024) */
+double dtn_args_time(const struct dtn_args *);          /* seconds: 90, 90s, 4m, 2h */
+
+/* Which of `choices` (words separated by '|') is it?  0 for the first. */
+int dtn_args_choice(const struct dtn_args *, const char *choices);
+
+/* A list "a,b,c" of integers into list[most]; returns how many. */
+int dtn_args_list(const struct dtn_args *, int *list, int most, int64_t least, int64_t greatest);
+
+/* Two dashes and a sentence: "dtn-x: MESSAGE" and "Try 'dtn-x --help'."; exits with status 2. */
+_Noreturn void dtn_usage(const char *format, ...) DTN_PRINTF(1, 2);
+
+/* Close stdout; death with status 1 where what was printed did not arrive. */
+void dtn_close_stdout(void);
+
+#endif

@@ -1,0 +1,36 @@
+/* output.h -- where a program's result goes: standard output, or a file that appears only complete.
+ *
+ * A regular file is written under a temporary name beside its target, synced and renamed over it, so
+ * the target is the old file or the new one at every moment.  A device, a pipe or /dev/stdout is
+ * written directly.  On death or SIGINT, SIGTERM, SIGHUP the temporary file is removed.
+ */
+#ifndef DTN_OUTPUT_H
+#define DTN_OUTPUT_H
+
+#include "lib/base.h"
+
+struct dtn_output {
+	int fd;
+	const char *name;       /* for messages: "stdout" or the path */
+	char *path;             /* the target with links resolved; NULL: written directly */
+	char *temporary;
+};
+
+/* path NULL or "-": standard output.  A terminal is refused with status 2 unless `force`. */
+void dtn_output_open(struct dtn_output *, const char *path, bool force);
+
+/* Can `path` be created or replaced?  Dies with status 1 now rather than after hours of work. */
+void dtn_output_check(const char *path);
+
+/* Write all of it, or die with status 1. */
+void dtn_output_write(struct dtn_output *, const void *data, size_t bytes);
+
+/* Sync and rename; nothing is visible before. */
+void dtn_output_commit(struct dtn_output *);
+void dtn_output_abandon(struct dtn_output *);
+
+/* Open an operand for reading: "-" is stdin, which must be no terminal (status 2) and may be named
+ * only once.  A directory or a missing file dies with status 1.  `name` receives what messages call it. */
+int dtn_input_open(const char *operand, const char **name);
+
+#endif
