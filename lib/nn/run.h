@@ -1,0 +1,75 @@
+/* run.h -- run a planned graph on slices of a batch, on every core.
+ *
+ *      struct dtn_net          one graph with its parameters and packed weights, shared
+ *      struct dtn_run          what one worker owns: arena and scratch
+ *
+ * The gradient of each parameter is added up in the order of the slices whatever worker ran them:
+ * a worker waits for its turn at every parameter.  So results depend on the seed, never on timing or
+ * on the number of workers.
+ */
+#ifndef DTN_RUN_H
+#define DTN_RUN_H
+
+#include "kernels/backend.h"
+#include "lib/nn/graph.h"
+
+struct dtn_net;
+
+struct dtn_run {                        /* one worker */
+	struct dtn_net *net;
+	int worker;                     /* 0 .. workers-1 */
+	char *arena, *scratch, *dparam;
+	bool *written;                  /* per node: has its gradient been written in this pass? */
+	uint64_t seed, index;           /* for dropout; set by the job */
+};
+
+struct dtn_net {
+	struct dtn_graph *graph;
+	const struct dtn_backend *backend;
+	dtn_id target;                  /* prediction, or the loss [S] when training */
+	bool training;
+	int workers;
+	size_t arena_bytes, scratch_bytes, packed_bytes, param_bytes;   /* largest parameter */
+	float *param, *grad;            /* flat, graph->params elements; grad NULL when not training */
+	char *packed;
+	size_t *packed_at;              /* per node */
+	void **state;                   /* per node */
+	int *turn;                      /* per parameter node: slices that have added their gradient */
+	struct dtn_run *run;            /* per worker */
+	struct dtn_pool *pool;
+	double *op_seconds;             /* per opcode, when profiling; NULL otherwise */
+};
+
+/* Plan `graph` for `target` and get the memory: arenas, parameters, gradients.  param NULL: the net's own,
+ * uninitialised.  Dies with status 1 where there is too little memory. */
+void dtn_net_init(struct dtn_net *, struct dtn_graph *, dtn_id target, bool training,
+		  const struct dtn_backend *, int workers, float *param);
+void dtn_net_release(struct dtn_net *);
+
+/* Fill the parameters as their nodes say, from (seed, DTN_RNG_INIT, number of the parameter). */
+void dtn_net_initialise(struct dtn_net *, uint64_t seed);
+
+/* The weights changed: pack them anew, on all workers. */
+void dtn_net_pack(struct dtn_net *);
+
+/* Call job(arg, run, slice) for slice = 0 .. slices-1, each on some worker, started in this order. */
+void dtn_net_each(struct dtn_net *, int slices, void (*job)(void *arg, struct dtn_run *, int slice),
+		  void *arg);
+
+/* Call job(arg, begin, end) for parts of 0 .. n, split at fixed multiples of `grain`, on all workers. */
+void dtn_net_ranges(struct dtn_net *, size_t n, size_t grain,
+		    void (*job)(void *arg, size_t begin, size_t end), void *arg);
+
+/* --- inside a job ---------------------------------------------------------------------------- */
+
+/* Where the value or the gradient of a node lies in this worker's arena. */
+void *dtn_value(struct dtn_run *, dtn_id);
+void *dtn_gradient(struct dtn_run *, dtn_id);
+
+void dtn_forward(struct dtn_run *);
+
+/* From the gradient of the target, which the caller has written at dtn_gradient(run, target) [S] f32, to the
+ * gradients of all parameters in net->grad: slice 0 stores, later slices add, in their order. */
+void dtn_backward(struct dtn_run *, int slice);
+
+#endif

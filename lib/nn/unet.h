@@ -1,0 +1,35 @@
+/* unet.h -- the denoising network of DDPM [Ho et al. 2020, appendix B]. */
+#ifndef DTN_UNET_H
+#define DTN_UNET_H
+
+#include "lib/nn/graph.h"
+
+enum { DTN_MAX_LEVELS = 8, DTN_MAX_ATTN = 8 };
+
+struct dtn_unet {
+	int height, width, colours;     /* of the images */
+	int channels;                   /* of the first level */
+	int levels, mult[DTN_MAX_LEVELS];
+	int blocks;                     /* residual blocks a level going down; one more going up */
+	int attns, attn[DTN_MAX_ATTN];  /* resolutions with attention: the longer padded side */
+	int heads;                      /* 1: one head of full width */
+	int groups;                     /* of the group norms */
+	float dropout;
+};
+
+/* NULL, or what is wrong with it: ranges, groups that do not divide a width (naming those that do), ... */
+const char *dtn_unet_check(const struct dtn_unet *);
+
+/* Height or width inside the network: the next multiple of 2^(levels-1). */
+int dtn_unet_padded(const struct dtn_unet *, int side);
+
+/* x [N,H,W,C] f32 in about [-1,1]; t [N] i32; returns the prediction [N,H,W,C] f32. */
+dtn_id dtn_unet(struct dtn_graph *, const struct dtn_unet *, dtn_id x, dtn_id t);
+
+/* How many images a slice has: by the network alone, so that results never depend on the machine. */
+int dtn_unet_slice(const struct dtn_unet *);
+
+/* Trained weights, counted once. */
+uint64_t dtn_unet_parameters(const struct dtn_unet *);
+
+#endif
