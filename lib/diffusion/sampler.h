@@ -1,0 +1,41 @@
+/* sampler.h -- from noise to images: DDPM [Ho et al. 2020, alg. 2] and DDIM [Song et al. 2021, eq. 12]. */
+#ifndef DTN_SAMPLER_H
+#define DTN_SAMPLER_H
+
+#include "lib/diffusion/schedule.h"
+
+enum dtn_sampler_kind { DTN_DDIM, DTN_DDPM };
+enum dtn_spacing { DTN_TRAILING, DTN_LEADING, DTN_LINSPACE, DTN_QUAD };
+#define DTN_SPACINGS "trailing|leading|linspace|quad"
+
+struct dtn_sampler_config {
+	enum dtn_sampler_kind kind;
+	int steps;                      /* S, 1 .. T */
+	enum dtn_spacing spacing;
+	double eta;                     /* DDIM: 0 deterministic, 1 as DDPM */
+	bool variance_large;            /* DDPM: beta rather than the posterior's */
+	bool clip;                      /* x_0 to [-1,1] */
+};
+
+struct dtn_sampler {
+	struct dtn_sampler_config config;
+	const struct dtn_schedule *schedule;
+	enum dtn_predict predict;
+	int *t;                         /* [S], descending; the step after the last is -1 */
+};
+
+void dtn_sampler_init(struct dtn_sampler *, const struct dtn_sampler_config *,
+		      const struct dtn_schedule *, enum dtn_predict);
+void dtn_sampler_release(struct dtn_sampler *);
+
+/* x_0 as the network's output at step i sees it, clipped if asked; n numbers. */
+void dtn_sampler_x0(const struct dtn_sampler *, int i, float *x0, const float *x, const float *output,
+		    size_t n);
+
+/* One step: x at t[i] becomes x at t[i+1], through x_0.  z: N(0,1), [n], not read at the last step or where
+ * the step has no noise (dtn_sampler_noisy). */
+void dtn_sampler_step(const struct dtn_sampler *, int i, float *x, const float *output, const float *z,
+		      size_t n);
+bool dtn_sampler_noisy(const struct dtn_sampler *, int i);
+
+#endif

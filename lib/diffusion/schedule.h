@@ -1,0 +1,51 @@
+/* schedule.h -- how much noise at each step [Ho et al. 2020, eq. 2-7; t = 0 .. T-1 is their t-1].
+ *
+ * alpha_t = 1 - beta_t, alpha_bar_t = product of alpha_s for s <= t, alpha_bar_-1 = 1.  All in f64.
+ */
+#ifndef DTN_SCHEDULE_H
+#define DTN_SCHEDULE_H
+
+#include "lib/base.h"
+
+enum dtn_schedule_kind { DTN_LINEAR, DTN_COSINE, DTN_SIGMOID, DTN_QUADRATIC, DTN_CONSTANT, DTN_GEODIFF };
+#define DTN_SCHEDULES "linear|cosine|sigmoid|quadratic|constant|sigmoid-beta"
+
+enum dtn_predict { DTN_EPS, DTN_X0, DTN_V };
+#define DTN_PREDICTIONS "eps|x0|v"
+
+enum dtn_weight { DTN_WEIGHT_NONE, DTN_MIN_SNR, DTN_P2 };
+#define DTN_WEIGHTS "none|min-snr|p2"
+
+struct dtn_schedule_config {
+	int steps;                      /* T, 1 .. 65536 */
+	enum dtn_schedule_kind kind;
+	double beta_first, beta_last;   /* 0: the default, 1e-4 and 0.02, scaled by 1000/T */
+	bool zero_snr;                  /* rescaled to alpha_bar_T-1 = 0 [Lin et al. 2023, alg. 1] */
+};
+
+struct dtn_schedule {
+	struct dtn_schedule_config config;
+	double *beta, *alpha_bar;       /* [T] */
+};
+
+void dtn_schedule_init(struct dtn_schedule *, const struct dtn_schedule_config *);
+void dtn_schedule_release(struct dtn_schedule *);
+
+double dtn_alpha_bar(const struct dtn_schedule *, int t);       /* t = -1: 1 */
+double dtn_snr(const struct dtn_schedule *, int t);             /* alpha_bar / (1 - alpha_bar) */
+double dtn_posterior_variance(const struct dtn_schedule *, int t);      /* eq. 7 */
+
+/* What the loss of step t is multiplied by, for what the network predicts: min-SNR with gamma 5
+ * [Hang et al. 2023], P2 with k = 1, gamma = 1 [Choi et al. 2022]. */
+double dtn_loss_weight(const struct dtn_schedule *, enum dtn_weight, enum dtn_predict, int t);
+
+/* x_t = sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) eps (eq. 4); n numbers, each coefficient rounded once to
+ * f32, x_t = fma(a, x0, b * eps). */
+void dtn_add_noise(const struct dtn_schedule *, int t, float *xt, const float *x0, const float *eps,
+		   size_t n);
+
+/* What the network should say: eps, x_0, or v = sqrt(ab) eps - sqrt(1-ab) x_0 [Salimans & Ho 2022]. */
+void dtn_target(const struct dtn_schedule *, int t, enum dtn_predict, float *target, const float *x0,
+		const float *eps, size_t n);
+
+#endif
