@@ -1,5 +1,4 @@
 /* base.c -- messages, memory and the start of a program: the only place that exits. */
-#define _GNU_SOURCE
 #include "lib/base.h"
 
 #include <errno.h>

@@ -21,6 +21,7 @@ struct dtn_run {                        /* one worker */
 	char *arena, *scratch, *dparam;
 	bool *written;                  /* per node: has its gradient been written in this pass? */
 	uint64_t seed, index;           /* for dropout; set by the job */
+	double *seconds;                /* [2][DTN_OPS] by op, forward and backward; NULL: not measured */
 };
 
 struct dtn_net {
@@ -29,15 +30,16 @@ struct dtn_net {
 	dtn_id target;                  /* prediction, or the loss [S] when training */
 	bool training;
 	int workers;
-	size_t arena_bytes, scratch_bytes, packed_bytes, param_bytes;   /* largest parameter */
+	size_t arena_bytes, scratch_bytes, packed_bytes;
+	size_t dparam_bytes;            /* of the node with the most parameters */
 	float *param, *grad;            /* flat, graph->params elements; grad NULL when not training */
+	bool own_param;                 /* is param to be freed with the net? */
 	char *packed;
 	size_t *packed_at;              /* per node */
 	void **state;                   /* per node */
-	int *turn;                      /* per parameter node: slices that have added their gradient */
+	int *turn;                      /* per node: slices that have added its parameters' gradients */
 	struct dtn_run *run;            /* per worker */
 	struct dtn_pool *pool;
-	double *op_seconds;             /* per opcode, when profiling; NULL otherwise */
 };
 
 /* Plan `graph` for `target` and get the memory: arenas, parameters, gradients.  param NULL: the net's own,
@@ -52,9 +54,13 @@ void dtn_net_initialise(struct dtn_net *, uint64_t seed);
 /* The weights changed: pack them anew, on all workers. */
 void dtn_net_pack(struct dtn_net *);
 
-/* Call job(arg, run, slice) for slice = 0 .. slices-1, each on some worker, started in this order. */
+/* Call job(arg, run, slice) for slice = 0 .. slices-1, each on some worker, started in this order.  Either
+ * every job or none calls dtn_backward. */
 void dtn_net_each(struct dtn_net *, int slices, void (*job)(void *arg, struct dtn_run *, int slice),
 		  void *arg);
+
+/* Measure the seconds of each op from now on; read them from run[w].seconds. */
+void dtn_net_profile(struct dtn_net *);
 
 /* Call job(arg, begin, end) for parts of 0 .. n, split at fixed multiples of `grain`, on all workers. */
 void dtn_net_ranges(struct dtn_net *, size_t n, size_t grain,

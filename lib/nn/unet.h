@@ -4,7 +4,7 @@
 
 #include "lib/nn/graph.h"
 
-enum { DTN_MAX_LEVELS = 8, DTN_MAX_ATTN = 8 };
+enum { DTN_MAX_LEVELS = 8, DTN_MAX_ATTN = 8, DTN_MAX_BLOCKS = 8 };
 
 struct dtn_unet {
 	int height, width, colours;     /* of the images */

@@ -1,0 +1,125 @@
+/* layer.c -- operations together with their parameters.
+ *
+ * Initial weights follow DDPM's code [Ho et al. 2020]: variance scaling, fan_avg, uniform, so a bound of
+ * sqrt(6 / (fan_in + fan_out)); biases start at zero.
+ */
+#include "lib/nn/layer.h"
+
+#include <math.h>
+#include <stdio.h>
+
+static const union dtn_attr none;
+
+static dtn_id weight(struct dtn_graph *g, const char *layer, struct dtn_shape shape, int fan, float gain)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s.weight", layer);
+	return dtn_param(g, name, shape, gain * sqrtf(6.0f / (float)fan), 0);
+}
+
+static dtn_id bias(struct dtn_graph *g, const char *layer, int K)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s.bias", layer);
+	return dtn_param(g, name, (struct dtn_shape){ 1, { K } }, 0, 0);
+}
+
+static int channels(const struct dtn_graph *g, dtn_id x)
+{
+	struct dtn_shape s = g->node[x].shape;
+
+	return s.dim[s.rank - 1];
+}
+
+dtn_id dtn_conv(struct dtn_graph *g, const char *name, dtn_id x, dtn_id residual, int K, int k, int stride,
+		float gain)
+{
+	int C = channels(g, x);
+	struct dtn_shape shape = { 4, { K, C, k, k } };
+	dtn_id w = weight(g, name, shape, (C + K) * k * k, gain);
+	dtn_id b = bias(g, name, K);
+	union dtn_attr attr = { .conv = { k, stride } };
+
+	return dtn_apply(g, DTN_OP_conv, name, attr, (dtn_id[]){ x, w, b, residual }, 4);
+}
+
+dtn_id dtn_linear(struct dtn_graph *g, const char *name, dtn_id x, dtn_id residual, int K, float gain)
+{
+	int C = channels(g, x);
+	dtn_id w = weight(g, name, (struct dtn_shape){ 2, { K, C } }, C + K, gain);
+	dtn_id b = bias(g, name, K);
+
+	return dtn_apply(g, DTN_OP_linear, name, none, (dtn_id[]){ x, w, b, residual }, 4);
+}
+
+dtn_id dtn_groupnorm(struct dtn_graph *g, const char *name, dtn_id x, dtn_id shift, int groups, bool silu)
+{
+	struct dtn_shape shape = { 1, { channels(g, x) } };
+	char text[64];
+	dtn_id w, b;
+	union dtn_attr attr = { .groupnorm = { groups, 1e-6f, silu } };
+
+	snprintf(text, sizeof(text), "%s.weight", name);
+	w = dtn_param(g, text, shape, 0, 1);
+	b = bias(g, name, shape.dim[0]);
+	return dtn_apply(g, DTN_OP_groupnorm, name, attr, (dtn_id[]){ x, w, b, shift }, 4);
+}
+
+dtn_id dtn_silu(struct dtn_graph *g, dtn_id x)
+{
+	return dtn_apply(g, DTN_OP_silu, "silu", none, &x, 1);
+}
+
+dtn_id dtn_attention(struct dtn_graph *g, dtn_id q, dtn_id k, dtn_id v, int heads)
+{
+	union dtn_attr attr = { .attention = { heads } };
+
+	return dtn_apply(g, DTN_OP_attention, "attention", attr, (dtn_id[]){ q, k, v }, 3);
+}
+
+dtn_id dtn_concat(struct dtn_graph *g, dtn_id a, dtn_id b)
+{
+	return dtn_apply(g, DTN_OP_concat, "concat", none, (dtn_id[]){ a, b }, 2);
+}
+
+dtn_id dtn_upsample(struct dtn_graph *g, dtn_id x)
+{
+	return dtn_apply(g, DTN_OP_upsample, "upsample", none, &x, 1);
+}
+
+dtn_id dtn_dropout(struct dtn_graph *g, dtn_id x, float rate)
+{
+	union dtn_attr attr = { .dropout = { rate } };
+
+	return rate > 0 ? dtn_apply(g, DTN_OP_dropout, "dropout", attr, &x, 1) : x;
+}
+
+dtn_id dtn_timestep(struct dtn_graph *g, dtn_id t, int width)
+{
+	union dtn_attr attr = { .timestep = { width } };
+
+	return dtn_apply(g, DTN_OP_timestep, "timestep", attr, &t, 1);
+}
+
+dtn_id dtn_pad(struct dtn_graph *g, dtn_id x, int height, int width)
+{
+	union dtn_attr attr = { .size = { height, width } };
+
+	return dtn_apply(g, DTN_OP_pad, "pad", attr, &x, 1);
+}
+
+dtn_id dtn_crop(struct dtn_graph *g, dtn_id x, int height, int width)
+{
+	union dtn_attr attr = { .size = { height, width } };
+
+	return dtn_apply(g, DTN_OP_crop, "crop", attr, &x, 1);
+}
+
+dtn_id dtn_loss(struct dtn_graph *g, dtn_id prediction, dtn_id target, enum dtn_loss_kind kind)
+{
+	union dtn_attr attr = { .loss = { kind } };
+
+	return dtn_apply(g, DTN_OP_loss, "loss", attr, (dtn_id[]){ prediction, target }, 2);
+}
