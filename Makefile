@@ -15,7 +15,7 @@ SET       = $(if $(SAN),san,opt)
 BUILD     = build/$(SET)
 SANFLAGS  = $(if $(SAN),-fsanitize=address$(,)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 , := ,
-DTN_CFLAGS = -std=c11 $(OPT) $(WARN) -I. -ffp-contract=off -fno-math-errno -fno-trapping-math \
+DTN_CFLAGS = -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -I. -ffp-contract=off -fno-math-errno -fno-trapping-math \
             -pthread $(SANFLAGS) $(CFLAGS)
 DTN_LDFLAGS = -pthread -Wl,--as-needed $(SANFLAGS) $(LDFLAGS)
 LIBS      = $(shell $(PKG_CONFIG) --libs libzstd libpng libjpeg zlib 2>/dev/null || \
