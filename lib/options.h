@@ -49,6 +49,7 @@ struct dtn_args {
 	char **argv;            /* as given to main: for provenance and messages */
 	const char *value;      /* the argument of the option just returned */
 	const char *name;       /* its long name */
+	char letter;            /* 0 where it was given by its long name */
 	/* the common options */
 	const char *output;     /* NULL: standard output */
 	int threads;            /* 0: not given */

@@ -9,6 +9,8 @@
 
 #include "lib/base.h"
 
+#include <stdio.h>
+
 struct dtn_output {
 	int fd;
 	const char *name;       /* for messages: "stdout" or the path */
@@ -25,6 +27,9 @@ void dtn_output_check(const char *path);
 /* Write all of it, or die with status 1. */
 void dtn_output_write(struct dtn_output *, const void *data, size_t bytes);
 
+/* A FILE for fprintf, which dies where dtn_output_write does.  fclose it before the commit. */
+FILE *dtn_output_stream(struct dtn_output *);
+
 /* Sync and rename; nothing is visible before. */
 void dtn_output_commit(struct dtn_output *);
 void dtn_output_abandon(struct dtn_output *);
@@ -32,5 +37,9 @@ void dtn_output_abandon(struct dtn_output *);
 /* Open an operand for reading: "-" is stdin, which must be no terminal (status 2) and may be named
  * only once.  A directory or a missing file dies with status 1.  `name` receives what messages call it. */
 int dtn_input_open(const char *operand, const char **name);
+
+/* Read `bytes`, fewer only at the end of input; dies with status 1 where reading fails.  A descriptor
+ * that does not block is waited for. */
+size_t dtn_input_read(int fd, const char *name, void *data, size_t bytes);
 
 #endif
