@@ -67,9 +67,13 @@ struct dtn_args {
 void dtn_args_begin(struct dtn_args *, const struct dtn_command *, int argc, char **argv);
 const char *dtn_args_next(struct dtn_args *);
 
+/* The option as it was typed, "-j" or "--threads"; valid until the next call. */
+const char *dtn_args_typed(const struct dtn_args *);
+
 /* The option's argument as a number.  Outside least..most, or no number: death with status 2 that
  * names option, text and range. */
 int64_t dtn_args_int(const struct dtn_args *, int64_t least, int64_t most);
+uint64_t dtn_args_natural(const struct dtn_args *, uint64_t least, uint64_t most);
 double dtn_args_real(const struct dtn_args *, double least, double most);
 uint64_t dtn_args_size(const struct dtn_args *);        /* bytes, with an optional K, M or G (1024) */
 double dtn_args_time(const struct dtn_args *);          /* seconds: 90, 90s, 4m, 2h */
@@ -82,6 +86,14 @@ int dtn_args_list(const struct dtn_args *, int *list, int most, int64_t least, i
 
 /* Two dashes and a sentence: "dtn-x: MESSAGE" and "Try 'dtn-x --help'."; exits with status 2. */
 _Noreturn void dtn_usage(const char *format, ...) DTN_PRINTF(1, 2);
+
+/* Option i of a program, its own first, then the common ones; NULL after the last. */
+const struct dtn_option *dtn_option_at(const struct dtn_command *, int i);
+
+/* Print and exit: help.c. */
+_Noreturn void dtn_show_help(const struct dtn_command *);
+_Noreturn void dtn_show_version(const struct dtn_command *);
+_Noreturn void dtn_show_options(const struct dtn_command *);
 
 /* Close stdout; death with status 1 where what was printed did not arrive. */
 void dtn_close_stdout(void);

@@ -5,7 +5,6 @@
  * temporary file and then lets the signal kill the program, so that the parent sees the true cause.
  * kill -9 leaves the temporary file, which no reader mistakes for the result.
  */
-#define _GNU_SOURCE
 #include "lib/output.h"
 
 #include <errno.h>
