@@ -41,8 +41,8 @@ import numpy
 import torch
 from diffusers import UNet2DModel
 
-CHANNELS = (8, 8, 12)           # three levels; attention at the second and in the middle
-GROUPS = 4                      # a concatenation of 12 + 8 channels has a group that straddles the seam
+CHANNELS = (8, 8, 16)           # three levels; attention at the second and in the middle
+GROUPS = 4                      # a concatenation of 16 + 8 channels has a group that straddles the seam
 COLOURS, SIDE, IMAGES = 3, 8, 3
 STEPPED = 300                   # larger weights are left out of adam and adamw, to keep the file small
 SECOND = -0.2
