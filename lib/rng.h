@@ -33,15 +33,19 @@ void dtn_philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2
 struct dtn_rng dtn_rng(uint64_t seed, enum dtn_purpose, uint64_t index, uint32_t step);
 
 /* n numbers from position 0: bits; uniform in (0,1]; N(0,1) by Box-Muller with log, sin and cos of our
- * own, written with explicit fma so that every processor and GPU gives the same bits. */
+ * own, written with explicit fma so that every processor and GPU gives the same bits.  To begin at
+ * position 4*k, add k to counter[0]. */
 void dtn_rng_bits(struct dtn_rng, uint32_t *out, size_t n);
 void dtn_rng_uniform(struct dtn_rng, float *out, size_t n);
 void dtn_rng_normal(struct dtn_rng, float *out, size_t n);
 
-/* One integer 0 .. n-1 from position `at`; n below 2^31. */
+/* Integer number `at`, of 0 .. n-1; n below 2^31.  It takes positions 2*at and 2*at+1. */
 uint32_t dtn_rng_below(struct dtn_rng, size_t at, uint32_t n);
 
 /* A permutation of 0 .. n-1 (Fisher-Yates). */
 void dtn_rng_order(struct dtn_rng, uint32_t *order, uint32_t n);
+
+/* "v2" or "v3": use at most the instructions of that kind of x86-64, which changes no bit; NULL: all. */
+extern const char *dtn_rng_isa;
 
 #endif
