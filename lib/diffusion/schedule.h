@@ -28,6 +28,12 @@ struct dtn_schedule {
 	double *beta, *alpha_bar;       /* [T] */
 };
 
+/* NULL, or what is wrong with it. */
+const char *dtn_schedule_check(const struct dtn_schedule_config *);
+
+/* beta_first and beta_last with the defaults filled in. */
+void dtn_schedule_ends(const struct dtn_schedule_config *, double *first, double *last);
+
 void dtn_schedule_init(struct dtn_schedule *, const struct dtn_schedule_config *);
 void dtn_schedule_release(struct dtn_schedule *);
 
