@@ -1,0 +1,20 @@
+/* fault.h -- why one image could not be loaded.
+ *
+ * One broken photograph among thousands need not end the program, so the decoders hand their reason
+ * upward instead of dying.  Whoever knows the file's name puts it in front.
+ */
+#ifndef DTN_FAULT_H
+#define DTN_FAULT_H
+
+#include "lib/base.h"
+
+struct dtn_fault {
+	enum dtn_status status;         /* DTN_OK: nothing is wrong */
+	char text[200];                 /* one line without name and period */
+};
+
+/* Record a reason; always false, so that `return dtn_fault(...)` reads well.  A text that ends with
+ * a colon gets the reason in errno appended. */
+bool dtn_fault(struct dtn_fault *, enum dtn_status, const char *format, ...) DTN_PRINTF(3, 4);
+
+#endif

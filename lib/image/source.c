@@ -1,0 +1,89 @@
+/* source.c -- the bytes of one file, from its beginning, through a small buffer. */
+#define _GNU_SOURCE
+#include "lib/image/source.h"
+
+#include "lib/base.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { BUFFER = 64 * 1024 };
+
+void dtn_source_begin(struct dtn_source *s, int fd)
+{
+	struct stat status;
+
+	if (!s->buffer)
+		s->buffer = dtn_alloc(BUFFER, 1);
+	s->fd = fd;
+	s->size = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) ? (uint64_t)status.st_size : 0;
+	s->offset = 0;
+	s->start = s->end = 0;
+	s->error = 0;
+}
+
+/* Append to the buffer; the bytes not yet taken are moved to its front. */
+static void more(struct dtn_source *s)
+{
+	ssize_t got;
+
+	if (s->error)
+		return;
+	memmove(s->buffer, s->buffer + s->start, s->end - s->start);
+	s->end -= s->start;
+	s->start = 0;
+	do
+		got = pread(s->fd, s->buffer + s->end, BUFFER - s->end, (off_t)s->offset);
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		s->error = errno;
+	if (got <= 0)
+		return;
+	s->end += (size_t)got;
+	s->offset += (uint64_t)got;
+}
+
+size_t dtn_source_fill(struct dtn_source *s)
+{
+	if (s->start == s->end)
+		more(s);
+	return s->end - s->start;
+}
+
+size_t dtn_source_peek(struct dtn_source *s, uint8_t *to, size_t n)
+{
+	for (size_t before = SIZE_MAX; s->end - s->start < n && s->end - s->start != before;) {
+		before = s->end - s->start;
+		more(s);
+	}
+	if (n > s->end - s->start)
+		n = s->end - s->start;
+	memcpy(to, s->buffer + s->start, n);
+	return n;
+}
+
+size_t dtn_source_read(struct dtn_source *s, void *to, size_t n)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		size_t have = dtn_source_fill(s);
+		if (have == 0)
+			break;
+		if (have > n - done)
+			have = n - done;
+		memcpy((uint8_t *)to + done, s->buffer + s->start, have);
+		s->start += have;
+		done += have;
+	}
+	return done;
+}
+
+void dtn_source_release(struct dtn_source *s)
+{
+	free(s->buffer);
+	s->buffer = NULL;
+}
