@@ -60,7 +60,10 @@ static _Noreturn void fail(j_common_ptr codec)
 		dtn_fault(j->fault, DTN_ENV, "out of memory");
 	} else if (j->fault->status == DTN_OK) {
 		describe(codec, text);
-		dtn_fault(j->fault, DTN_INPUT, "corrupt JPEG (%s)", text);
+		if (strncmp(text, "Unsupported", 11) == 0)
+			dtn_fault(j->fault, DTN_INPUT, "u%s", text + 1);
+		else
+			dtn_fault(j->fault, DTN_INPUT, "corrupt JPEG (%s)", text);
 	}
 	longjmp(j->failed, 1);
 }
@@ -151,45 +154,26 @@ static boolean read_app1(j_decompress_ptr codec)
 	return TRUE;
 }
 
-static bool create(struct dtn_jpeg *j)
-{
-	if (setjmp(j->failed))
-		return false;
-	jpeg_create_decompress(&j->codec);
-	return true;
-}
-
 struct dtn_jpeg *dtn_jpeg_open(void)
 {
 	struct dtn_jpeg *j = dtn_alloc(1, sizeof(*j));
-	struct dtn_fault fault = { 0 };
 
-	j->fault = &fault;
-	j->codec.err = jpeg_std_error(&j->error);
-	j->error.error_exit = fail;
-	j->error.emit_message = message;
-	if (!create(j))
-		dtn_die(DTN_ENV, "libjpeg: %s", fault.text);
 	j->input.init_source = nothing;
 	j->input.fill_input_buffer = fill;
 	j->input.skip_input_data = skip;
 	j->input.resync_to_restart = jpeg_resync_to_restart;
 	j->input.term_source = nothing;
-	j->codec.src = &j->input;
 	j->progress.progress_monitor = count_scans;
-	j->codec.progress = &j->progress;
-	jpeg_set_marker_processor(&j->codec, JPEG_APP0 + 1, read_app1);
 	return j;
 }
 
 void dtn_jpeg_abandon(struct dtn_jpeg *j)
 {
-	jpeg_abort_decompress(&j->codec);
+	jpeg_destroy_decompress(&j->codec);
 }
 
 void dtn_jpeg_close(struct dtn_jpeg *j)
 {
-	jpeg_destroy_decompress(&j->codec);
 	free(j->row);
 	free(j);
 }
@@ -199,10 +183,19 @@ static bool has_inks(const struct dtn_jpeg *j)
 	return j->codec.jpeg_color_space == JCS_CMYK || j->codec.jpeg_color_space == JCS_YCCK;
 }
 
+/* A codec is made for each file: one that is kept would lend a damaged file the tables of the last. */
 static bool header(struct dtn_jpeg *j)
 {
+	memset(&j->codec, 0, sizeof(j->codec));
+	j->codec.err = jpeg_std_error(&j->error);
+	j->error.error_exit = fail;
+	j->error.emit_message = message;
 	if (setjmp(j->failed))
 		return false;
+	jpeg_create_decompress(&j->codec);
+	j->codec.src = &j->input;
+	j->codec.progress = &j->progress;
+	jpeg_set_marker_processor(&j->codec, JPEG_APP0 + 1, read_app1);
 	jpeg_read_header(&j->codec, TRUE);
 	if (j->codec.num_components == 1 || j->codec.num_components == 3 || has_inks(j))
 		return true;
@@ -278,7 +271,6 @@ bool dtn_jpeg_rows(struct dtn_jpeg *j, struct dtn_rows rows)
 {
 	bool good = read_rows(j, rows);
 
-	if (!good)
-		dtn_jpeg_abandon(j);
+	dtn_jpeg_abandon(j);
 	return good;
 }

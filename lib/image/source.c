@@ -1,5 +1,4 @@
 /* source.c -- the bytes of one file, from its beginning, through a small buffer. */
-#define _GNU_SOURCE
 #include "lib/image/source.h"
 
 #include "lib/base.h"
