@@ -15,6 +15,8 @@ struct dtn_sampler_config {
 	double eta;                     /* DDIM: 0 deterministic, 1 as DDPM */
 	bool variance_large;            /* DDPM: beta rather than the posterior's */
 	bool clip;                      /* x_0 to [-1,1] */
+	bool keep_eps;                  /* DDIM: after clipping go on with the network's eps rather than with the
+					 * one that belongs to the clipped x_0, as diffusers does */
 };
 
 struct dtn_sampler {
@@ -23,6 +25,9 @@ struct dtn_sampler {
 	enum dtn_predict predict;
 	int *t;                         /* [S], descending; the step after the last is -1 */
 };
+
+/* The steps: t[0..S-1], each below the one before.  S is 1 .. T. */
+void dtn_spaced(int *t, int S, int T, enum dtn_spacing);
 
 void dtn_sampler_init(struct dtn_sampler *, const struct dtn_sampler_config *,
 		      const struct dtn_schedule *, enum dtn_predict);

@@ -1,0 +1,167 @@
+/* sampler.c -- one step from x at t to x at p, the next t of the list (p = -1: the image).
+ *
+ * Both samplers go by way of x_0: what the network's output says the image is, clipped.  Then both
+ * steps, and x_0 itself, are sums of x, the output, x_0 and noise, so a step is a handful of coefficients,
+ * worked out in f64.  p comes from the list, never from t - T/S; skipped steps make the betas of DDPM
+ * larger (Nichol & Dhariwal 2021, section 4).
+ */
+#include "lib/diffusion/sampler.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* --- which steps ------------------------------------------------------------------------------------- */
+
+static int trailing(int k, int S, int T)
+{
+	return (int)rint((double)(k + 1) * T / S) - 1;
+}
+
+static int linspace(int k, int S, int T)
+{
+	return S > 1 ? (int)rint((double)k * (T - 1) / (S - 1)) : T - 1;
+}
+
+static int quad(int k, int S, int T)
+{
+	double root = S > 1 ? sqrt(0.8 * T) * k / (S - 1) : sqrt(0.8 * T);
+
+	return (int)(root * root);
+}
+
+void dtn_spaced(int *t, int S, int T, enum dtn_spacing spacing)
+{
+	int below = -1;
+
+	for (int k = 0; k < S; k++) {
+		int at = spacing == DTN_LEADING ? k * (T / S) : spacing == DTN_LINSPACE ? linspace(k, S, T) :
+			spacing == DTN_QUAD ? quad(k, S, T) : trailing(k, S, T);
+		if (at <= below)        /* many quadratic steps: the first ones fall together */
+			at = below + 1;
+		t[S - 1 - k] = below = at;
+	}
+}
+
+/* --- one step ------------------------------------------------------------------------------------------ */
+
+struct linear { double x, output; };            /* coefficients */
+struct step { double x0, x, output, noise; };   /* of x at p */
+
+/* x_0 and eps as the output o sees them (Salimans & Ho 2022, appendix D):
+ *      x = sqrt(ab) x_0 + sqrt(1-ab) eps,   v = sqrt(ab) eps - sqrt(1-ab) x_0
+ * Where ab is 0, eps says nothing of x_0, and the middle of the range is the best guess. */
+static struct linear x0_of(enum dtn_predict predict, double ab)
+{
+	const double a = sqrt(ab), b = sqrt(1 - ab);
+
+	if (predict == DTN_X0)
+		return (struct linear){ 0, 1 };
+	if (predict == DTN_V)
+		return (struct linear){ a, -b };
+	return ab > 0 ? (struct linear){ 1 / a, -b / a } : (struct linear){ 0, 0 };
+}
+
+static struct linear eps_of(enum dtn_predict predict, double ab)
+{
+	const double a = sqrt(ab), b = sqrt(1 - ab);
+
+	if (predict == DTN_X0)
+		return (struct linear){ 1 / b, -a / b };
+	if (predict == DTN_V)
+		return (struct linear){ b, a };
+	return (struct linear){ 0, 1 };
+}
+
+/* The posterior q(x_p | x_t, x_0) of Ho et al. 2020, eq. 7, with the betas of the steps taken. */
+static struct step ddpm(const struct dtn_sampler_config *c, double ab, double ab_p)
+{
+	const double beta = 1 - ab / ab_p;
+	const double variance = c->variance_large ? beta : beta * (1 - ab_p) / (1 - ab);
+
+	return (struct step){
+		beta * sqrt(ab_p) / (1 - ab), (1 - ab_p) * sqrt(1 - beta) / (1 - ab), 0, sqrt(variance)
+	};
+}
+
+/* Song et al. 2021, eq. 12 and 16: x_p = sqrt(ab_p) x_0 + sqrt(1 - ab_p - sigma^2) eps + sigma z. */
+static struct step ddim(const struct dtn_sampler_config *c, enum dtn_predict predict, double ab, double ab_p)
+{
+	const double sigma = c->eta * sqrt((1 - ab_p) / (1 - ab)) * sqrt(1 - ab / ab_p);
+	const double direction = sqrt(fmax(1 - ab_p - sigma * sigma, 0)), b = sqrt(1 - ab);
+	struct linear eps;
+
+	if (!c->keep_eps)               /* eps = (x - sqrt(ab) x_0) / sqrt(1-ab) */
+		return (struct step){
+			sqrt(ab_p) - direction * sqrt(ab) / b, direction / b, 0, sigma
+		};
+	eps = eps_of(predict, ab);
+	return (struct step){ sqrt(ab_p), direction * eps.x, direction * eps.output, sigma };
+}
+
+static int next_t(const struct dtn_sampler *s, int i)
+{
+	return i + 1 < s->config.steps ? s->t[i + 1] : -1;
+}
+
+static struct step step_at(const struct dtn_sampler *s, int i)
+{
+	const double ab = dtn_alpha_bar(s->schedule, s->t[i]), ab_p = dtn_alpha_bar(s->schedule, next_t(s, i));
+
+	return s->config.kind == DTN_DDPM ? ddpm(&s->config, ab, ab_p) :
+		ddim(&s->config, s->predict, ab, ab_p);
+}
+
+/* --- what the header promises ----------------------------------------------------------------------------- */
+
+void dtn_sampler_init(struct dtn_sampler *s, const struct dtn_sampler_config *config,
+		      const struct dtn_schedule *schedule, enum dtn_predict predict)
+{
+	s->config = *config;
+	s->schedule = schedule;
+	s->predict = predict;
+	s->t = dtn_alloc((size_t)config->steps, sizeof(*s->t));
+	dtn_spaced(s->t, config->steps, schedule->config.steps, config->spacing);
+}
+
+void dtn_sampler_release(struct dtn_sampler *s)
+{
+	free(s->t);
+	s->t = NULL;
+}
+
+bool dtn_sampler_noisy(const struct dtn_sampler *s, int i)
+{
+	return next_t(s, i) >= 0 && step_at(s, i).noise > 0;
+}
+
+/* A NaN stays one. */
+static inline float clipped(float x, float bound)
+{
+	return x > bound ? bound : x < -bound ? -bound : x;
+}
+
+void dtn_sampler_x0(const struct dtn_sampler *s, int i, float *x0, const float *x, const float *output, size_t n)
+{
+	const struct linear c = x0_of(s->predict, dtn_alpha_bar(s->schedule, s->t[i]));
+	const float cx = (float)c.x, co = (float)c.output, bound = s->config.clip ? 1 : INFINITY;
+
+	for (size_t k = 0; k < n; k++)
+		x0[k] = clipped(cx * x[k] + co * output[k], bound);
+}
+
+void dtn_sampler_step(const struct dtn_sampler *s, int i, float *x, const float *output, const float *z,
+		      size_t n)
+{
+	const struct linear c = x0_of(s->predict, dtn_alpha_bar(s->schedule, s->t[i]));
+	const struct step to = step_at(s, i);
+	const float cx = (float)c.x, co = (float)c.output, bound = s->config.clip ? 1 : INFINITY;
+	const float x0 = (float)to.x0, xx = (float)to.x, xo = (float)to.output, xz = (float)to.noise;
+
+	for (size_t k = 0; k < n; k++) {
+		float image = clipped(cx * x[k] + co * output[k], bound);
+		x[k] = x0 * image + xx * x[k] + xo * output[k];
+	}
+	if (dtn_sampler_noisy(s, i))
+		for (size_t k = 0; k < n; k++)
+			x[k] += xz * z[k];
+}
