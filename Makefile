@@ -55,7 +55,7 @@ $(BUILD)/%.o: %.c
 define isa_rule
 $(BUILD)/kernels/cpu-$(1)/%.o: kernels/cpu/%.c
 	@mkdir -p $$(@D)
-	$$(CC) $$(DTN_CFLAGS) $$(CPPFLAGS) -march=x86-64-$(1) -DISA=$(1) -MMD -MP -c -o $$@ $$<
+	$$(CC) $$(DTN_CFLAGS) $$(CPPFLAGS) -ffp-contract=fast -march=x86-64-$(1) -DISA=$(1) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
 
