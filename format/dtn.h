@@ -46,10 +46,12 @@ struct dtn_prov {
 };
 
 /* Add this run, whose parents are all lines that nobody names as a parent yet.  `leave_out` lists
- * options that cannot change the output, separated by spaces: "--log= --resume" ('=' marks those that take
- * an argument); -j -o -q -v --force and -z's common friends are always left out, and so are operands
- * when `operands` is false. */
-void dtn_prov_add(struct dtn_prov *, int argc, char **argv, const char *leave_out, bool operands);
+ * options that cannot change the output, separated by spaces: "--log= -b= --resume" ('=' marks those
+ * that take an argument); -j -o -q -v --force and --no-prov are always left out.  So are the given
+ * operands, which are pointers into argv, as dtn_args finds them: names of streams say nothing that
+ * the stream does not.  0, NULL: keep the operands. */
+void dtn_prov_add(struct dtn_prov *, int argc, char **argv, const char *leave_out, int operands,
+		  char *const *operand);
 void dtn_prov_merge(struct dtn_prov *, const struct dtn_prov *);        /* renumbers, drops repeats */
 void dtn_prov_release(struct dtn_prov *);
 
@@ -81,6 +83,7 @@ struct dtn_tensor dtn_tensor(const char *name, int role, int type, bool batched,
 /* --- reading --------------------------------------------------------------------------------- */
 
 struct dtn_reader;      /* hidden, to spare callers its state */
+struct dtn_writer;
 
 /* The operands of a program, read as if they were one stream; none, or "-": standard input, which
  * must be no terminal.  `kind`: the kind it must have, or DTN_ANY. */
@@ -89,11 +92,17 @@ void dtn_reader_close(struct dtn_reader *);
 
 void dtn_reader_limit(struct dtn_reader *, uint64_t max_record);        /* bytes; default 1 GiB */
 void dtn_reader_threads(struct dtn_reader *, int threads);              /* decompression; default 1 */
+void dtn_reader_check_index(struct dtn_reader *);       /* die where INDX is wrong, not only when it is used */
+
+/* Write frames that nobody here understands, but that may be passed on, to this writer as they come. */
+void dtn_reader_pass_on(struct dtn_reader *, struct dtn_writer *);
 
 /* Go to the next segment (reading to the end of this one); false: a clean end of input.  Dies where
  * there is not even one.  Metadata and provenance are valid until the next call. */
 bool dtn_next_segment(struct dtn_reader *);
 enum dtn_kind dtn_reader_kind(const struct dtn_reader *);
+int dtn_reader_minor(const struct dtn_reader *);        /* the stream's version is 1.minor */
+uint32_t dtn_reader_chunk_size(const struct dtn_reader *);
 const struct dtn_meta *dtn_reader_meta(const struct dtn_reader *);
 const struct dtn_prov *dtn_reader_prov(const struct dtn_reader *);
 
@@ -132,12 +141,15 @@ void dtn_decode_chunk(const char *name, const struct dtn_tensor *, const struct 
 
 /* --- writing --------------------------------------------------------------------------------- */
 
-struct dtn_writer;
-
 struct dtn_output;
 
-/* A writer into `output`, which stays the caller's and must outlive it; on death it writes FAIL. */
+/* A writer into `output`, which stays the caller's and must outlive it; on death it writes FAIL.
+ * level: zstd's, -5 .. 19; 0 stores. */
 struct dtn_writer *dtn_writer_open(struct dtn_output *output, int level, int threads);
+
+/* The chunk size of the segments that follow, default 1 MiB.  A program that copies chunks as they are
+ * sets it to their stream's. */
+void dtn_writer_chunk_size(struct dtn_writer *, uint32_t size);
 void dtn_write_segment(struct dtn_writer *, enum dtn_kind, const struct dtn_meta *,
 		       const struct dtn_prov *);
 
@@ -149,6 +161,9 @@ void dtn_write_record(struct dtn_writer *, struct dtn_record *, const void *cons
 void dtn_write_describe(struct dtn_writer *, struct dtn_record *);
 void dtn_write_tensor(struct dtn_writer *, const void *data);
 void dtn_write_chunk(struct dtn_writer *, const struct dtn_chunk *);
+
+/* A frame of another kind between two records, as dtn_reader_pass_on does it. */
+void dtn_write_frame(struct dtn_writer *, uint32_t tag, uint32_t flags, const void *body, size_t n);
 
 void dtn_write_end(struct dtn_writer *);        /* INDX and END: the segment is whole */
 void dtn_writer_close(struct dtn_writer *);     /* flushes; the output is not committed */
