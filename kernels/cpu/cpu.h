@@ -11,8 +11,15 @@
 #define CPU_(isa, name) CPU_PASTE(isa, name)
 #define CPU(name) CPU_(ISA, name)
 
+/* NAME.c defines the kernel of op NAME. */
 #define OP(name, inputs, reads) extern const struct dtn_kernel CPU(name);
 #include "lib/nn/op.def"
 #undef OP
+
+extern const struct dtn_backend CPU(backend);
+
+void CPU(adam)(const struct dtn_adam_call *);
+double CPU(norm2)(const float *, size_t n);
+void CPU(accumulate)(float *to, const float *from, size_t n);
 
 #endif

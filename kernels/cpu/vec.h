@@ -1,0 +1,123 @@
+/* vec.h -- arithmetic that the compiler turns into vector code: bf16, exp, sigmoid.
+ *
+ * Plain C over single numbers; a loop over them becomes vectors of the instruction set the file is compiled
+ * for.  Kernels are written once for both element types: `static INLINE void f(..., const int type)` is
+ * called with a constant type, and each call becomes its own loop. */
+#ifndef DTN_VEC_H
+#define DTN_VEC_H
+
+#include "lib/base.h"
+
+#define INLINE inline __attribute__((always_inline))
+
+/* f(..., type) with the type as a constant. */
+#define BY_TYPE(type, f, ...) \
+	((type) == DTN_F32 ? f(__VA_ARGS__, DTN_F32) : f(__VA_ARGS__, DTN_BF16))
+
+union vec_bits { uint32_t u; float f; };
+
+static INLINE float vec_float(uint32_t u)
+{
+	return (union vec_bits){ .u = u }.f;
+}
+
+static INLINE uint32_t vec_word(float f)
+{
+	return (union vec_bits){ .f = f }.u;
+}
+
+static INLINE float bf16_to_f32(uint16_t h)
+{
+	return vec_float((uint32_t)h << 16);
+}
+
+/* The upper half, rounded to nearest, ties to even; NaN stays NaN. */
+static INLINE uint16_t f32_to_bf16(float f)
+{
+	uint32_t u = vec_word(f);
+	uint32_t rounded = (u + 0x7fff + (u >> 16 & 1)) >> 16;
+
+	return (uint16_t)(f == f ? rounded : u >> 16 | 0x40);
+}
+
+static INLINE float get(const void *p, size_t i, const int type)
+{
+	return type == DTN_F32 ? ((const float *)p)[i] : bf16_to_f32(((const uint16_t *)p)[i]);
+}
+
+static INLINE void put(void *p, size_t i, float value, const int type)
+{
+	if (type == DTN_F32)
+		((float *)p)[i] = value;
+	else
+		((uint16_t *)p)[i] = f32_to_bf16(value);
+}
+
+/* Element i of an array of this type. */
+static INLINE const void *at(const void *p, size_t i, const int type)
+{
+	return (const char *)p + i * (type == DTN_F32 ? 4 : 2);
+}
+
+static INLINE void *at_out(void *p, size_t i, const int type)
+{
+	return (char *)p + i * (type == DTN_F32 ? 4 : 2);
+}
+
+/* to = from, or to += from, n elements of either type. */
+static INLINE void vec_copy_(void *restrict to, const void *restrict from, size_t n, const bool add,
+			     const int to_type, const int from_type)
+{
+	for (size_t i = 0; i < n; i++)
+		put(to, i, get(from, i, from_type) + (add ? get(to, i, to_type) : 0), to_type);
+}
+
+static INLINE void vec_copy(void *restrict to, const void *restrict from, size_t n, bool add,
+			    const int to_type, const int from_type)
+{
+	if (add)
+		vec_copy_(to, from, n, true, to_type, from_type);
+	else
+		vec_copy_(to, from, n, false, to_type, from_type);
+}
+
+/* a*b + c, in one rounding where the processor does that in one instruction. */
+static INLINE float mad(float a, float b, float c)
+{
+#ifdef __FMA__
+	return __builtin_fmaf(a, b, c);
+#else
+	return a * b + c;
+#endif
+}
+
+/* exp(x) to 2 units in the last place; 0 .. x below -87 gives about 1e-38.  2^n exp(r) with r in
+ * +-ln(2)/2; adding 1.5 * 2^23 rounds to an integer, which is then found in the lowest bits. */
+static INLINE float vec_exp(float x)
+{
+	const float magic = 12582912.0f;
+	float shifted, n, r, p;
+
+	x = x < -87.0f ? -87.0f : x;
+	x = x > 88.0f ? 88.0f : x;
+	shifted = mad(x, 1.44269504f, magic);
+	n = shifted - magic;
+	r = mad(n, -0.693359375f, x);
+	r = mad(n, 2.12194440e-4f, r);
+	p = 1.0f / 5040;
+	p = mad(p, r, 1.0f / 720);
+	p = mad(p, r, 1.0f / 120);
+	p = mad(p, r, 1.0f / 24);
+	p = mad(p, r, 1.0f / 6);
+	p = mad(p, r, 0.5f);
+	p = mad(p, r, 1.0f);
+	p = mad(p, r, 1.0f);
+	return vec_float(vec_word(p) + (vec_word(shifted) << 23));
+}
+
+static INLINE float vec_sigmoid(float x)
+{
+	return 1 / (1 + vec_exp(-x));
+}
+
+#endif
