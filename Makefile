@@ -22,7 +22,7 @@ LIBS      = $(shell $(PKG_CONFIG) --libs libzstd libpng libjpeg zlib 2>/dev/null
               echo -lzstd -lpng -ljpeg -lz) -ldnnl -lm -ldl
 
 PROGRAMS  = $(patsubst cmd/%.c,%,$(wildcard cmd/dtn-*.c))
-SOURCES   = $(wildcard lib/*.c lib/*/*.c format/*.c kernels/*.c)
+SOURCES   = $(wildcard lib/*.c lib/*/*.c lib/*/*/*.c format/*.c kernels/*.c)
 OBJECTS   = $(SOURCES:%.c=$(BUILD)/%.o)
 
 # The CPU's kernels are compiled once for every kind of x86-64 processor, and the table of the best one
@@ -32,7 +32,7 @@ CPU       = $(wildcard kernels/cpu/*.c)
 KERNELS   = $(foreach i,$(ISAS),$(CPU:kernels/cpu/%.c=$(BUILD)/kernels/cpu-$(i)/%.o))
 LIBDTN    = $(BUILD)/libdtn.a
 BINARIES  = $(PROGRAMS:%=$(BUILD)/bin/%)
-TESTS     = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/*.c tests/*/*.c))
+TESTS     = $(patsubst %.c,$(BUILD)/%,$(filter-out %/harness.c,$(wildcard tests/*.c tests/*/*.c)))
 
 all: $(BINARIES)
 
@@ -43,6 +43,10 @@ $(BUILD)/bin/%: $(BUILD)/cmd/%.o $(LIBDTN)
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBDTN)
 	@mkdir -p $(@D)
 	$(CC) $(DTN_LDFLAGS) -o $@ $< $(LIBDTN) $(LIBS)
+
+$(BUILD)/tests/op/%: $(BUILD)/tests/op/%.o $(BUILD)/tests/op/harness.o $(LIBDTN)
+	@mkdir -p $(@D)
+	$(CC) $(DTN_LDFLAGS) -o $@ $< $(BUILD)/tests/op/harness.o $(LIBDTN) $(LIBS)
 
 $(LIBDTN): $(OBJECTS) $(KERNELS)
 	@rm -f $@
