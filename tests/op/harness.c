@@ -181,7 +181,7 @@ static void compare(struct trial *t, const char *what, const void *got, int type
 			square += want[j] * want[j];
 			known++;
 		}
-	scale = sqrt(square / (double)(known ? known : 1));
+	scale = fmax(sqrt(square / (double)(known ? known : 1)), t->c->least);
 	for (size_t j = 0; j < n && !t->failed; j++) {
 		double b = base ? base[j] : 0, g = read_value(got, j, type);
 		double allowed = tolerance(t, type) * (fabs(want[j]) + fabs(b) + scale);

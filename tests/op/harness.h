@@ -35,6 +35,7 @@ struct op_case {
 	/* Allowed error, relative to the value plus the root mean square of all values of the tensor.  0: 1e-5
 	 * in f32; in bf16 1/128, the roundings of a result and of a value it is added to. */
 	double f32, bf16;
+	double least;           /* to be used for the root mean square where that is smaller */
 	int every;              /* check the gradient of every n-th value only; 0: of all */
 	bool sampling;          /* only as when sampling: no backward */
 	bool bf16_products;     /* in bf16, only where the backend says it is fast */
