@@ -1,6 +1,7 @@
 /* conv.c -- convolutions: which engine computes them. */
 #include "kernels/cpu/onednn.h"
 #include "kernels/cpu/product.h"
+#include "kernels/cpu/winograd.h"
 
 static bool is_bf16(const struct dtn_node *x)
 {
@@ -17,7 +18,7 @@ static void *open(const struct dtn_call *c)
 		.type = bf16 ? DTN_BF16 : DTN_F32,
 	};
 
-	return CPU(product_open)(c, p, &CPU(onednn));
+	return CPU(product_open)(c, p, CPU(winograd_takes)(&p) ? &CPU(winograd) : &CPU(onednn));
 }
 
 const struct dtn_kernel CPU(conv) = {

@@ -7,7 +7,7 @@
 #ifndef DTN_CPU_WINOGRAD_H
 #define DTN_CPU_WINOGRAD_H
 
-#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/product.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,5 +33,9 @@ void CPU(winograd_forward)(const struct winograd *, float *y, const float *x, co
 /* dw [K,C,3,3] from x and dy [N,H,W,K]. */
 void CPU(winograd_weights)(const struct winograd *, float *dw, const float *x, const float *dy,
 			   float *scratch);
+
+/* The same as an engine, for those products that it takes. */
+extern const struct engine CPU(winograd);
+bool CPU(winograd_takes)(const struct product *);
 
 #endif
