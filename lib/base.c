@@ -129,7 +129,7 @@ void dtn_die(enum dtn_status status, const char *format, ...)
 	va_list args;
 	char *text;
 
-	if (dying)              /* a clean-up failed in its turn: the first reason is the one to tell */
+	if (dying)              /* a clean-up failed in its turn: the first reason counts */
 		_exit((int)status);
 	dying = true;
 	va_start(args, format);
@@ -223,7 +223,8 @@ bool dtn_add(uint64_t *result, uint64_t a, uint64_t b)
 static size_t printable(const unsigned char *p, size_t left)
 {
 	static const unsigned least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 : p[0] >> 3 == 30 ? 4 : 0;
+	size_t n = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 :
+		   p[0] >> 3 == 30 ? 4 : 0;
 	unsigned code;
 
 	if (n == 0 || n > left)

@@ -1,7 +1,7 @@
 /* help.c -- what --help, --version and --dump-options print.
  *
- * --dump-options is for scripts (completions, and the test that compares the table with the man page):
- * "PROGRAM TAB operands TAB purpose", then a line "-x TAB --name TAB ARG TAB help" for each option.
+ * --dump-options is for scripts (completions, and the test that compares the table with the man
+ * page): "PROGRAM TAB operands TAB purpose", then "-x TAB --name TAB ARG TAB help" for each option.
  */
 #include "lib/options.h"
 
@@ -100,7 +100,8 @@ static void dump(FILE *out, const struct dtn_command *c)
 
 /* Print and exit.  The text is made first and then written at once, so that the reason is known
  * where it cannot be written. */
-static _Noreturn void show(const struct dtn_command *c, void (*print)(FILE *, const struct dtn_command *))
+static _Noreturn void show(const struct dtn_command *c,
+			   void (*print)(FILE *, const struct dtn_command *))
 {
 	struct dtn_output out;
 	char *text = NULL;

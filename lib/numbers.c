@@ -65,8 +65,10 @@ int64_t dtn_args_int(const struct dtn_args *a, int64_t least, int64_t most)
 	if (integer(a->value, &end, least, most, &n) && !*end)
 		return n;
 	if (most == INT64_MAX)
-		dtn_usage("%s %s: wants %lld or more", dtn_args_typed(a), a->value, (long long)least);
-	dtn_usage("%s %s: wants %lld to %lld", dtn_args_typed(a), a->value, (long long)least, (long long)most);
+		dtn_usage("%s %s: wants %lld or more", dtn_args_typed(a), a->value,
+			  (long long)least);
+	dtn_usage("%s %s: wants %lld to %lld", dtn_args_typed(a), a->value, (long long)least,
+		  (long long)most);
 }
 
 /* strtod knows more than we want to: "inf", "nan", "0x1p3" and leading blanks. */
@@ -128,7 +130,8 @@ static char *enumerate(const char *choices)
 	while (*choices) {
 		size_t n = strcspn(choices, "|");
 		bool last = !choices[n], first = !*text;
-		char *more = dtn_format("%s%s%.*s", text, first ? "" : last ? " or " : ", ", (int)n, choices);
+		const char *between = first ? "" : last ? " or " : ", ";
+		char *more = dtn_format("%s%s%.*s", text, between, (int)n, choices);
 		free(text);
 		text = more;
 		choices += n + !last;
@@ -163,6 +166,6 @@ int dtn_args_list(const struct dtn_args *a, int *list, int most, int64_t least, 
 		if (*p != ',')
 			break;
 	}
-	dtn_usage("%s %s: wants up to %d numbers from %lld to %lld, separated by commas", dtn_args_typed(a), a->value,
-		  most, (long long)least, (long long)greatest);
+	dtn_usage("%s %s: wants up to %d numbers from %lld to %lld, separated by commas",
+		  dtn_args_typed(a), a->value, most, (long long)least, (long long)greatest);
 }

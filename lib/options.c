@@ -1,8 +1,8 @@
 /* options.c -- command lines: the parser.
  *
- * The rules are getopt_long's: options may follow operands, "--" ends them, a long name may be cut
- * short while it stays unambiguous, letters may share a dash.  The parser is our own because it tells
- * the caller names instead of numbers, and because its table is what help.c prints.
+ * The rules are getopt_long's: options may follow operands, "--" ends them, a long name may be
+ * cut short while it stays unambiguous, letters may share a dash.  The parser is our own because it
+ * tells the caller names instead of numbers, and because its table is what help.c prints.
  */
 #include "lib/options.h"
 
@@ -16,16 +16,16 @@ enum { MOST_THREADS = 1024 };
 
 /* What every program has, and what comes with the flags. */
 static const struct { int flags; struct dtn_option option; } common[] = {
-	{ DTN_OUTPUT, { "output", 'o', "FILE", "write to FILE, complete or not at all (default: stdout)" } },
+	{ DTN_OUTPUT, { "output", 'o', "FILE", "write to FILE, which appears only complete" } },
 	{ DTN_OUTPUT, { "force", 0, NULL, "write binary data even to a terminal" } },
 	{ DTN_THREADS, { "threads", 'j', "N", "use N threads in all; 0: one per processor" } },
 	{ DTN_SEED, { "seed", 0, "S", "seed of the random numbers (default: 0)" } },
-	{ DTN_STREAM_OUT, { "level", 'z', "LEVEL", "compress by zstd's level -5 to 19 (default: 1)" } },
+	{ DTN_STREAM_OUT, { "level", 'z', "LEVEL", "zstd level, -5 to 19 (default: 1)" } },
 	{ DTN_STREAM_OUT, { "no-prov", 0, NULL, "do not record this command in the output" } },
 	{ 0, { "quiet", 'q', NULL, "only errors; twice: nothing" } },
 	{ 0, { "verbose", 'v', NULL, "say more on stderr" } },
 	{ 0, { "help", 'h', NULL, "print this and exit" } },
-	{ 0, { "version", 'V', NULL, "print the version and exit (after -q: the number only)" } },
+	{ 0, { "version", 'V', NULL, "print the version and exit" } },
 };
 enum { COMMONS = sizeof(common) / sizeof(common[0]) };
 
@@ -45,7 +45,7 @@ const struct dtn_option *dtn_option_at(const struct dtn_command *c, int i)
 	return NULL;
 }
 
-/* --- what goes wrong ---------------------------------------------------------------------------- */
+/* --- what goes wrong --------------------------------------------------------------------- */
 
 static void say_try(void *arg, enum dtn_status status, const char *text)
 {
@@ -63,12 +63,12 @@ _Noreturn void dtn_usage(const char *format, ...)
 	if (vasprintf(&text, format, args) < 0)
 		text = NULL;
 	va_end(args);
-	/* Clean-ups run after the message, the last registered first: that is the second line's place. */
+	/* Clean-ups run after the message, the last registered first: where this belongs. */
 	dtn_at_death(say_try, NULL);
 	dtn_die(DTN_USAGE, "%s", text ? text : "out of memory");
 }
 
-/* --- the parser --------------------------------------------------------------------------------- */
+/* --- the parser -------------------------------------------------------------------------- */
 
 void dtn_args_begin(struct dtn_args *a, const struct dtn_command *c, int argc, char **argv)
 {

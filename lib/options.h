@@ -6,7 +6,8 @@
  *              { NULL }
  *      };
  *      static const struct dtn_command command = {
- *              "[OPTION]... PATH...", "read images, write a sample stream", options, DTN_OUTPUT | DTN_THREADS
+ *              "[OPTION]... PATH...", "read images, write a sample stream", options,
+ *              DTN_OUTPUT | DTN_THREADS
  *      };
  *      struct dtn_args args;
  *      dtn_args_begin(&args, &command, argc, argv);
@@ -14,8 +15,8 @@
  *              if (!strcmp(name, "limit"))
  *                      limit = dtn_args_int(&args, 1, INT_MAX);
  *
- * Every program has --help, --version, -q, -v; --output, --threads, --seed and --force come with the
- * flags below, are handled here, and are found in struct dtn_args afterwards.
+ * Every program has --help, --version, -q, -v; --output, --threads, --seed and --force come with
+ * the flags below, are handled here, and are found in struct dtn_args afterwards.
  */
 #ifndef DTN_OPTIONS_H
 #define DTN_OPTIONS_H
@@ -75,7 +76,7 @@ const char *dtn_args_typed(const struct dtn_args *);
 int64_t dtn_args_int(const struct dtn_args *, int64_t least, int64_t most);
 uint64_t dtn_args_natural(const struct dtn_args *, uint64_t least, uint64_t most);
 double dtn_args_real(const struct dtn_args *, double least, double most);
-uint64_t dtn_args_size(const struct dtn_args *);        /* bytes, with an optional K, M or G (1024) */
+uint64_t dtn_args_size(const struct dtn_args *);        /* bytes; K, M, G: times 1024 */
 double dtn_args_time(const struct dtn_args *);          /* seconds: 90, 90s, 4m, 2h */
 
 /* Which of `choices` (words separated by '|') is it?  0 for the first. */

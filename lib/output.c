@@ -1,8 +1,8 @@
 /* output.c -- the one place where results leave a program: whole files, or a pipe.
  *
- * The life of a file:  .NAME.XXXXXX (mode 0600)  written, synced  ->  its mode  ->  renamed to NAME,
- * folder synced.  A signal between two of these leaves the old NAME; the handler below removes the
- * temporary file and then lets the signal kill the program, so that the parent sees the true cause.
+ * The life of a file:  .NAME.XXXXXX (mode 0600)  written, synced  ->  its mode  ->  renamed to
+ * NAME, folder synced.  A signal between two of these leaves the old NAME; the handler below removes
+ * the temporary file and then lets the signal kill the program, so that the parent sees the cause.
  * kill -9 leaves the temporary file, which no reader mistakes for the result.
  */
 #include "lib/output.h"
@@ -101,8 +101,8 @@ static char *resolve(const char *path)
 	dtn_die(DTN_ENV, "%s:", path);
 }
 
-/* The number in /dev/stdout, /dev/fd/N and their like, which mean a descriptor that is open already:
- * renaming a file over what it happens to point to would lose what others write there.  Else -1. */
+/* The number in /dev/stdout, /dev/fd/N and their like, which mean a descriptor that is open
+ * already: renaming a file over what it points to would lose what others write there.  Else -1. */
 static int descriptor(const char *path)
 {
 	static const char *const folders[] = { "/dev/fd/", "/proc/self/fd/" };

@@ -1,7 +1,7 @@
 /* output.h -- where a program's result goes: standard output, or a file that appears only complete.
  *
- * A regular file is written under a temporary name beside its target, synced and renamed over it, so
- * the target is the old file or the new one at every moment.  A device, a pipe or /dev/stdout is
+ * A regular file is written under a temporary name beside its target, synced and renamed over it,
+ * so the target is the old file or the new one at every moment.  A device, a pipe or /dev/stdout is
  * written directly.  On death or SIGINT, SIGTERM, SIGHUP the temporary file is removed.
  */
 #ifndef DTN_OUTPUT_H
@@ -35,11 +35,11 @@ void dtn_output_commit(struct dtn_output *);
 void dtn_output_abandon(struct dtn_output *);
 
 /* Open an operand for reading: "-" is stdin, which must be no terminal (status 2) and may be named
- * only once.  A directory or a missing file dies with status 1.  `name` receives what messages call it. */
+ * only once.  A directory or a missing file dies with status 1.  `name`: what messages call it. */
 int dtn_input_open(const char *operand, const char **name);
 
-/* Read `bytes`, fewer only at the end of input; dies with status 1 where reading fails.  A descriptor
- * that does not block is waited for. */
+/* Read `bytes`, fewer only at the end of input; dies with status 1 where reading fails.  A
+ * descriptor that does not block is waited for. */
 size_t dtn_input_read(int fd, const char *name, void *data, size_t bytes);
 
 #endif
