@@ -1,25 +1,40 @@
 # dtn -- train diffusion models and sample from them, in a pipe
 #
-#     make            build the programs into build/opt/bin
-#     make check      every test          make SAN=1 ...   the same with sanitizers, in build/san
+#     make             build the programs into build/opt/bin
+#     make demo        install what is missing, train on clothes for a few minutes, write demo.png
+#     make check       install what is missing, run every test; ends with "N passed, N failed"
+#     make check-long  the same, and the programs with sanitizers too
+#     make bench       measure speed and memory on this machine
+#     make install     into PREFIX (/usr/local), below DESTDIR;  make uninstall
+#     make clean
 #
 # Settings, on the command line or in the environment:
-CC        = cc
+CC         = cc
 PKG_CONFIG = pkg-config
-PREFIX    = /usr/local
-OPT       = -O3 -g
-WARN      = -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings
+PREFIX     = /usr/local
+BINDIR     = $(PREFIX)/bin
+DATADIR    = $(PREFIX)/share
+MANDIR     = $(DATADIR)/man
+OPT        = $(if $(SAN),-O1 -g,-O3 -g)
+WARN       = -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings
+# SAN=1 watches addresses and undefined behaviour, SAN=thread watches for races.
 
-# Objects of different settings never meet: each set has its own folder.
-SET       = $(if $(SAN),san,opt)
-BUILD     = build/$(SET)
-SANFLAGS  = $(if $(SAN),-fsanitize=address$(,)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
-, := ,
-DTN_CFLAGS = -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -I. -ffp-contract=off -fno-math-errno -fno-trapping-math \
-            -pthread $(SANFLAGS) $(CFLAGS)
+# --- what is compiled how ---------------------------------------------------------------------------
+
+# Objects of different settings never meet: each set has its own folder, and within one folder
+# everything is made anew when the compiler or its options change (the file `settings`).
+SET         = $(if $(SAN),$(if $(filter thread,$(SAN)),tsan,san),opt)
+BUILD       = build/$(SET)
+comma      := ,
+SANITIZE    = $(if $(filter thread,$(SAN)),thread,address$(comma)undefined)
+SANFLAGS    = $(if $(SAN),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+PACKAGES    = libzstd libpng libjpeg zlib
+LIBS        = $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null || \
+                echo -lzstd -lpng -ljpeg -lz) -ldnnl -lm -ldl
+DTN_CFLAGS  = -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -I. -ffp-contract=off -fno-math-errno \
+              -fno-trapping-math -pthread $(SANFLAGS) \
+              $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null) $(CFLAGS)
 DTN_LDFLAGS = -pthread -Wl,--as-needed $(SANFLAGS) $(LDFLAGS)
-LIBS      = $(shell $(PKG_CONFIG) --libs libzstd libpng libjpeg zlib 2>/dev/null || \
-              echo -lzstd -lpng -ljpeg -lz) -ldnnl -lm -ldl
 
 PROGRAMS  = $(patsubst cmd/%.c,%,$(wildcard cmd/dtn-*.c))
 SOURCES   = $(wildcard lib/*.c lib/*/*.c lib/*/*/*.c format/*.c kernels/*.c)
@@ -32,9 +47,12 @@ CPU       = $(wildcard kernels/cpu/*.c)
 KERNELS   = $(foreach i,$(ISAS),$(CPU:kernels/cpu/%.c=$(BUILD)/kernels/cpu-$(i)/%.o))
 LIBDTN    = $(BUILD)/libdtn.a
 BINARIES  = $(PROGRAMS:%=$(BUILD)/bin/%)
+
+# tests/*.c and tests/*/*.c are run by `make check`, but for those in tests/tools, which other tests
+# use, and in tests/bench, which measure.  A harness.c is linked to all tests of its folder.
 TESTS     = $(patsubst %.c,$(BUILD)/%,$(filter-out %/harness.c,$(wildcard tests/*.c tests/*/*.c)))
 
-all: $(BINARIES)
+all: $(BINARIES) $(BUILD)/completions/done
 
 $(BUILD)/bin/%: $(BUILD)/cmd/%.o $(LIBDTN)
 	@mkdir -p $(@D)
@@ -52,22 +70,81 @@ $(LIBDTN): $(OBJECTS) $(KERNELS)
 	@rm -f $@
 	ar -rcs $@ $^
 
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c $(BUILD)/settings
 	@mkdir -p $(@D)
 	$(CC) $(DTN_CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 
 define isa_rule
-$(BUILD)/kernels/cpu-$(1)/%.o: kernels/cpu/%.c
+$(BUILD)/kernels/cpu-$(1)/%.o: kernels/cpu/%.c $(BUILD)/settings
 	@mkdir -p $$(@D)
 	$$(CC) $$(DTN_CFLAGS) $$(CPPFLAGS) -ffp-contract=fast -march=x86-64-$(1) -DISA=$(1) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
 
+# Written only when its content changes.
+$(BUILD)/settings: always
+	@mkdir -p $(@D)
+	@echo '$(CC) $(subst ','\'',$(DTN_CFLAGS) $(CPPFLAGS) $(DTN_LDFLAGS))' > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+# For bash, zsh and fish, from what the programs say about themselves.
+$(BUILD)/completions/done: scripts/completions $(BINARIES)
+	@sh scripts/completions $(@D) $(BINARIES)
+	@touch $@
+
+# --- using it ---------------------------------------------------------------------------------------
+
+# As many jobs as processors, unless make was told a number.
+JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
 tests-built: $(TESTS)
+
+check check-long:
+	@sh scripts/install-deps build demo check
+	@$(MAKE) --no-print-directory $(JOBS) all tests-built
+	@$(MAKE) --no-print-directory $(JOBS) SAN=1 $(if $(filter %-long,$@),all) tests-built
+	@sh tests/run $(if $(filter %-long,$@),--long)
+
+demo:
+	@sh scripts/install-deps build demo
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@sh scripts/demo
+
+bench:
+	@sh scripts/install-deps build demo
+	@$(MAKE) --no-print-directory $(JOBS) all tests-built
+	@sh scripts/bench
+
+MAN1 = $(wildcard man/*.1)
+MAN5 = $(wildcard man/*.5)
+MAN7 = $(wildcard man/*.7)
+BASH = $(DATADIR)/bash-completion/completions
+ZSH  = $(DATADIR)/zsh/site-functions
+FISH = $(DATADIR)/fish/vendor_completions.d
+
+install: all
+	install -d $(addprefix $(DESTDIR),$(BINDIR) $(MANDIR)/man1 $(MANDIR)/man5 $(MANDIR)/man7 \
+		$(BASH) $(ZSH) $(FISH) $(DATADIR)/dtn)
+	install -m 755 $(BINARIES) $(DESTDIR)$(BINDIR)
+	install -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1
+	$(if $(MAN5),install -m 644 $(MAN5) $(DESTDIR)$(MANDIR)/man5)
+	$(if $(MAN7),install -m 644 $(MAN7) $(DESTDIR)$(MANDIR)/man7)
+	install -m 644 $(PROGRAMS:%=$(BUILD)/completions/%) $(DESTDIR)$(BASH)
+	install -m 644 $(PROGRAMS:%=$(BUILD)/completions/_%) $(DESTDIR)$(ZSH)
+	install -m 644 $(PROGRAMS:%=$(BUILD)/completions/%.fish) $(DESTDIR)$(FISH)
+	$(if $(wildcard format/dtn.magic),install -m 644 format/dtn.magic $(DESTDIR)$(DATADIR)/dtn)
+
+uninstall:
+	cd $(DESTDIR)$(BINDIR) && rm -f $(PROGRAMS)
+	cd $(DESTDIR)$(MANDIR) && rm -f $(MAN1:man/%=man1/%) $(MAN5:man/%=man5/%) $(MAN7:man/%=man7/%)
+	cd $(DESTDIR)$(DATADIR) && rm -rf dtn
+	cd $(DESTDIR)$(BASH) && rm -f $(PROGRAMS)
+	cd $(DESTDIR)$(ZSH) && rm -f $(PROGRAMS:%=_%)
+	cd $(DESTDIR)$(FISH) && rm -f $(PROGRAMS:%=%.fish)
 
 clean:
 	rm -rf build
 
-.PHONY: all clean tests-built
+.PHONY: all always check check-long demo bench install uninstall clean tests-built
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
