@@ -50,6 +50,8 @@ static void test_spacing(void)
 					sane = sane && t[0] == T - 1;
 			}
 	}
+	dtn_spaced(t, 7, 1000, DTN_LEADING);
+	good = good && t[0] == 852 && t[6] == 0;
 	check(good, "spacings", "other steps than published");
 	check(sane, "any number of steps", "out of range or not descending");
 }
