@@ -1,8 +1,8 @@
 /* model.h -- what a model file says: the network, the diffusion, and how it was trained.
  *
  * A model file is a stream of kind 2 (man/dtn.5): metadata, then one record per tensor: the weights
- * (role param), their moving average (ema), Adam's moments and the counters.  dtn-sample needs the first
- * two; --resume needs all.
+ * (role param), their moving average (ema), Adam's moments and the counters.  dtn-sample needs one of the
+ * first two; --resume needs all.
  */
 #ifndef DTN_MODEL_H
 #define DTN_MODEL_H
@@ -19,10 +19,19 @@ struct dtn_model {
 	struct dtn_prov prov;
 };
 
-/* Write the configuration into metadata (unet.*, ddpm.*, model.*, image.*) and read it back; reading dies with status 3 and
- * "invalid model configuration: …" on anything missing or out of range, before anything is allocated. */
+/* --- configuration: lib/model.c --------------------------------------------------------------- */
+
+/* Write the configuration into metadata (unet.*, ddpm.*, model.*, image.*) and read it back; reading
+ * dies with status 3 and "NAME: invalid model configuration: ..." on anything missing or out of range,
+ * before anything is allocated. */
 void dtn_model_to_meta(const struct dtn_model *, struct dtn_meta *);
 void dtn_model_from_meta(struct dtn_model *, const struct dtn_meta *, const char *name);
+
+/* Open a model file ("-": standard input): configuration only. */
+struct dtn_reader *dtn_model_open(struct dtn_model *, const char *path);
+void dtn_model_release(struct dtn_model *);
+
+/* --- tensors: lib/weights.c ------------------------------------------------------------------- */
 
 /* The flat arrays of a model in the order of its graph's parameters; NULL where not wanted or not there. */
 struct dtn_weights {
@@ -36,18 +45,22 @@ struct dtn_counters {
 	int64_t skipped;                /* steps that were not finite */
 };
 
-/* Write a whole model: every parameter node of the graph, by name.  m and v NULL: for sampling only. */
+/* Write a whole model, from HEAD to END: every parameter node of the graph, by name.  param must be there;
+ * m and v NULL: for sampling only. */
 void dtn_model_write(struct dtn_writer *, const struct dtn_model *, const struct dtn_graph *,
 		     const struct dtn_weights *, const struct dtn_counters *);
 
-/* Open a model file: configuration only.  Then build the graph and read the weights that are not NULL;
- * every tensor must be there with the right shape, and be finite.  `counters` may be NULL. */
-struct dtn_reader *dtn_model_open(struct dtn_model *, const char *path);
-void dtn_model_read(struct dtn_reader *, const struct dtn_model *, const struct dtn_graph *,
-		    struct dtn_weights *, struct dtn_counters *);
-void dtn_model_release(struct dtn_model *);
+/* Does the opened model have tensors of this role (DTN_PARAM, DTN_EMA, DTN_ADAM_M, DTN_ADAM_V)? */
+bool dtn_model_has(const struct dtn_model *, enum dtn_role);
 
-/* The first 16 hex digits of a hash over configuration and averaged weights: names a model in pictures. */
+/* Read to the end of the file: into the arrays that are not NULL, skipping others without decoding them.
+ * Every tensor that the configuration implies must be there with the right shape and no other, and what is
+ * read must be finite; else death with status 3.  `counters` may be NULL. */
+void dtn_model_read(struct dtn_reader *, const struct dtn_model *, const struct dtn_graph *,
+		    const struct dtn_weights *, struct dtn_counters *);
+
+/* 16 hex digits that depend on the configuration and on every bit of these weights: names a model in
+ * pictures. */
 void dtn_model_hash(char hash[17], const struct dtn_model *, const struct dtn_graph *, const float *weights);
 
 #endif
