@@ -16,6 +16,7 @@ enum { PARAM, EMA, M, V, SETS };
 
 static const int set_role[SETS] = { DTN_PARAM, DTN_EMA, DTN_ADAM_M, DTN_ADAM_V };
 static const char *const set_name[SETS] = { "param", "ema", "adam_m", "adam_v" };
+static const char *const prefix[SETS] = { "", "ema:", "adam_m:", "adam_v:" };   /* in messages */
 
 static const char *const counter_name[] = { "step", "sample", "skipped" };
 enum { COUNTERS = sizeof(counter_name) / sizeof(counter_name[0]) };
@@ -178,9 +179,9 @@ static void read_weight(struct reading *x, int set, const struct dtn_record *rec
 	float *into;
 
 	if (!node)
-		dtn_reader_die(x->r, "%s tensor \"%s\" unexpected", set_name[set], t->name);
+		dtn_reader_die(x->r, "tensor \"%s%s\" unexpected", prefix[set], t->name);
 	if (x->seen[set][id])
-		dtn_reader_die(x->r, "duplicate tensor \"%s\"", t->name);
+		dtn_reader_die(x->r, "duplicate tensor \"%s%s\"", prefix[set], t->name);
 	x->seen[set][id] = true;
 	check_tensor(x, t, DTN_F32, node->shape);
 	if (!x->array[set])
@@ -188,7 +189,7 @@ static void read_weight(struct reading *x, int set, const struct dtn_record *rec
 	into = x->array[set] + node->param;
 	dtn_read_tensor(x->r, i, into);
 	if (!all_finite(into, dtn_shape_count(node->shape)))
-		dtn_reader_die(x->r, "%s tensor \"%s\" is not finite", set_name[set], t->name);
+		dtn_reader_die(x->r, "tensor \"%s%s\" is not finite", prefix[set], t->name);
 }
 
 static void read_counter(struct reading *x, const struct dtn_record *record, int i)
@@ -229,7 +230,7 @@ static void check_whole(struct reading *x, bool counters)
 	for (int s = 0; s < SETS; s++)
 		for (dtn_id i = 0; x->listed[s] && i < x->g->n; i++)
 			if (x->g->node[i].op == DTN_OP_PARAM && !x->seen[s][i])
-				dtn_die(DTN_INPUT, "%s: model: %s tensor \"%s\" missing", name, set_name[s],
+				dtn_die(DTN_INPUT, "%s: model: tensor \"%s%s\" missing", name, prefix[s],
 					x->g->node[i].name);
 	for (int k = 0; counters && k < COUNTERS; k++)
 		if (!x->counted[k])
