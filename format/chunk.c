@@ -107,7 +107,7 @@ static void read_chunk(struct dtn_reader *r, struct dtn_chunk *c)
 }
 
 /* Move behind the chunk that is due; its checksum is still needed for the chain. */
-static void skip_chunk(struct dtn_reader *r)
+static uint64_t skip_chunk(struct dtn_reader *r)
 {
 	struct dtn_chunk c;
 	const uint8_t *p;
@@ -126,6 +126,7 @@ static void skip_chunk(struct dtn_reader *r)
 		dtn_source_take(&r->source, 4);
 	}
 	done(r, &c);
+	return c.stored;
 }
 
 /* Skip to tensor i; what was read of an earlier one stays read. */
@@ -182,6 +183,35 @@ static uint8_t *grow(struct dtn_reader *r, uint64_t bytes, uint64_t needed)
 		size = GROW_FROM;
 	r->own_size = (size_t)(size < bytes ? size : bytes);
 	return r->own = dtn_realloc(r->own, r->own_size, 1);
+}
+
+const void *dtn_read_part(struct dtn_reader *r, int i, size_t *n)
+{
+	struct dtn_chunk c;
+	const char *reason;
+
+	go_to(r, i);
+	if (r->left == 0)
+		return NULL;
+	prepare(r);
+	read_chunk(r, &c);
+	reason = dtn_codec_decode(r->context, &r->record.tensor[i], &c, grow(r, r->chunk_size, c.raw),
+				  r->scratch);
+	if (reason)
+		corrupt(r, reason);
+	done(r, &c);
+	*n = c.raw;
+	return r->own;
+}
+
+uint64_t dtn_skip_tensor(struct dtn_reader *r, int i)
+{
+	uint64_t stored = 0;
+
+	go_to(r, i);
+	while (r->left > 0)
+		stored += skip_chunk(r);
+	return stored;
 }
 
 void *dtn_read_tensor(struct dtn_reader *r, int i, void *into)

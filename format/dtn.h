@@ -114,6 +114,13 @@ const struct dtn_record *dtn_next_record(struct dtn_reader *);
  * `into`: record->tensor[i].bytes, or NULL for a buffer of the reader's, valid until the next read. */
 void *dtn_read_tensor(struct dtn_reader *, int i, void *into);
 
+/* The same in parts, for a tensor that need not be in memory whole: its next bytes, valid until the
+ * next read, and how many they are; NULL after the last. */
+const void *dtn_read_part(struct dtn_reader *, int i, size_t *n);
+
+/* Skip what was not read of tensor i; how many bytes the stream spends on the skipped chunks. */
+uint64_t dtn_skip_tensor(struct dtn_reader *, int i);
+
 /* The tensor with this role (name NULL) or this role and name; -1: none. */
 int dtn_find_tensor(const struct dtn_record *, int role, const char *name);
 

@@ -1,0 +1,392 @@
+/* dtn-info.c -- say what is in a stream, check it, or take one tensor out of it.
+ *
+ * Listing skips the data, by seeking where that is possible; only -c decodes all of it.
+ */
+#include "format/dtn.h"
+#include "format/summary.h"
+#include "lib/options.h"
+#include "lib/output.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum mode { LIST, JSON, CHECK, DUMP, DEVICES };
+
+static const struct dtn_option options[] = {
+	{ "check", 'c', NULL, "decode everything; say nothing if all is well" },
+	{ "json", 0, NULL, "print one JSON document" },
+	{ "dump", 0, "TENSOR", "write the bytes of one tensor: NAME or ROLE:NAME" },
+	{ "devices", 0, NULL, "list what can compute here" },
+	{ "max-record", 0, "SIZE", "refuse records larger than this (default: 1G)" },
+	{ NULL, 0, NULL, NULL }
+};
+
+static const struct dtn_command command = {
+	"[OPTION]... [STREAM...]", "say what is in a stream of samples or a model", options, DTN_OUTPUT
+};
+
+static const char *kind_name(const struct dtn_summary *s)
+{
+	static char other[24];
+
+	if (s->kind == DTN_SAMPLES || s->kind == DTN_MODEL)
+		return s->kind == DTN_SAMPLES ? "samples" : "model";
+	snprintf(other, sizeof(other), s->kind < 0 ? "mixed" : "kind %d", s->kind);
+	return other;
+}
+
+static const char *type_text(int type)
+{
+	static char other[8];
+	const char *name = dtn_type_name(type);
+
+	snprintf(other, sizeof(other), "0x%02x", (unsigned)type & 0xff);
+	return strcmp(name, "?") ? name : other;
+}
+
+/* The size along dimension d, of all records together. */
+static uint64_t extent(const struct dtn_field *f, int d)
+{
+	return d == 0 && f->t.batched ? f->rows : f->t.dim[d];
+}
+
+/* --- in words ---------------------------------------------------------------------------------------- */
+
+static double ratio(uint64_t bytes, uint64_t stored)
+{
+	return stored ? (double)bytes / (double)stored : 1.0;
+}
+
+static void print_shape(char *to, size_t n, const struct dtn_field *f)
+{
+	size_t at = (size_t)snprintf(to, n, "%s", f->t.rank == 0 ? "scalar" : "");
+
+	for (int d = 0; d < f->t.rank && at < n; d++)
+		at += (size_t)snprintf(to + at, n - at, d ? "x%llu" : "%llu",
+				       (unsigned long long)extent(f, d));
+	if (f->varies && at < n)
+		snprintf(to + at, n - at, " (varies)");
+}
+
+static void print_fields(FILE *out, const struct dtn_summary *s)
+{
+	char shape[200];
+	int name = 4, dims = 4;
+
+	for (int i = 0; i < s->n; i++) {
+		int n = (int)strlen(s->field[i].t.name);
+		print_shape(shape, sizeof(shape), &s->field[i]);
+		name = n > name ? n : name;
+		dims = (int)strlen(shape) > dims ? (int)strlen(shape) : dims;
+	}
+	if (s->n > 0)
+		fprintf(out, "\n  %-9s  %-*s  %-5s  %-*s  %12s  %6s\n", "role", name, "name", "dtype", dims,
+			"dims", "bytes", "ratio");
+	for (int i = 0; i < s->n; i++) {
+		const struct dtn_field *f = &s->field[i];
+		print_shape(shape, sizeof(shape), f);
+		fprintf(out, "  %-9s  %-*s  %-5s  %-*s  %12llu  %6.2f\n", dtn_role_name(f->t.role), name,
+			f->t.name, type_text(f->t.type), dims, shape, (unsigned long long)f->bytes,
+			ratio(f->bytes, f->stored));
+	}
+	if (s->more)
+		fprintf(out, "  and %llu more\n", (unsigned long long)s->more);
+}
+
+/* A value of the metadata between two pieces of a sentence, where it is known. */
+static const char *say(FILE *out, const struct dtn_summary *s, const char *before, const char *key,
+		       const char *after)
+{
+	const char *value = dtn_meta_get(&s->meta, key);
+
+	if (value) {
+		char *visible = dtn_escape(value, strlen(value));
+		fprintf(out, "%s%s%s", before, visible, after);
+		free(visible);
+	}
+	return value;
+}
+
+static void print_model(FILE *out, const struct dtn_summary *s)
+{
+	if (say(out, s, "  network: ", "model.arch", "")) {
+		say(out, s, " version ", "model.version", "");
+		say(out, s, ", ", "unet.channels", " channels");
+		say(out, s, ", times ", "unet.mult", " by level");
+		say(out, s, ", ", "unet.blocks", " blocks a level");
+		say(out, s, ", attention at ", "unet.attn", "");
+		fputc('\n', out);
+	}
+	if (say(out, s, "  diffusion: ", "ddpm.steps", " steps")) {
+		say(out, s, ", ", "ddpm.schedule", " schedule");
+		say(out, s, ", predicts ", "ddpm.prediction", "");
+		fputc('\n', out);
+	}
+	if (say(out, s, "  training: ", "train.step", " steps")) {
+		say(out, s, ", seed ", "train.seed", "");
+		say(out, s, ", weights averaged with ", "train.ema", "");
+		fputc('\n', out);
+	}
+}
+
+static void print_texts(FILE *out, const struct dtn_summary *s)
+{
+	if (s->meta.n > 0)
+		fputc('\n', out);
+	for (int i = 0; i < s->meta.n; i++) {
+		const struct dtn_pair *p = &s->meta.pair[i];
+		char *visible = dtn_escape(p->value, strlen(p->value));
+		fprintf(out, "  %s = %s\n", p->key, visible);
+		free(visible);
+	}
+	if (s->prov.n > 0)
+		fprintf(out, "\n  made by (run, from runs, program, command)\n");
+	for (int i = 0; i < s->prov.n; i++) {
+		const struct dtn_run_line *l = &s->prov.line[i];
+		char *text = dtn_format("%s %s  %s", l->program, l->version, l->command);
+		char *visible = dtn_escape(text, strlen(text));
+		fprintf(out, "  %3d  %-4s %s\n", i + 1, l->parents, visible);
+		free(visible);
+		free(text);
+	}
+}
+
+static const char *plural(uint64_t n) { return n == 1 ? "" : "s"; }
+
+static void print_list(FILE *out, const struct dtn_summary *s, const char *name)
+{
+	char *visible = dtn_escape(name, strlen(name));
+
+	fprintf(out, "%s: %s, dtn 1.%d\n", visible, kind_name(s), s->minor);
+	free(visible);
+	fprintf(out, "  %llu segment%s, %llu record%s, %llu sample%s, %llu bytes of data, ratio %.2f\n",
+		(unsigned long long)s->segments, plural(s->segments),
+		(unsigned long long)s->records, plural(s->records),
+		(unsigned long long)s->samples, plural(s->samples),
+		(unsigned long long)s->bytes, ratio(s->bytes, s->stored));
+	if (s->kind == DTN_MODEL)
+		fprintf(out, "  %llu parameters\n", (unsigned long long)s->parameters);
+	print_model(out, s);
+	print_fields(out, s);
+	print_texts(out, s);
+}
+
+/* --- in JSON ------------------------------------------------------------------------------------------- */
+
+static void print_string(FILE *out, const char *text)
+{
+	fputc('"', out);
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+		if (*p == '"' || *p == '\\')
+			fprintf(out, "\\%c", *p);
+		else if (*p < 0x20)
+			fprintf(out, "\\u%04x", *p);
+		else
+			fputc(*p, out);
+	fputc('"', out);
+}
+
+static void print_count(FILE *out, const char *key, uint64_t value)
+{
+	fprintf(out, ",\n  \"%s\": %llu", key, (unsigned long long)value);
+}
+
+static void print_tensor(FILE *out, const struct dtn_field *f)
+{
+	fprintf(out, "{\"name\": \"%s\", \"role\": \"%s\", \"dtype\": \"%s\", \"dims\": [", f->t.name,
+		dtn_role_name(f->t.role), type_text(f->t.type));
+	for (int d = 0; d < f->t.rank; d++)
+		fprintf(out, d ? ", %llu" : "%llu", (unsigned long long)extent(f, d));
+	fprintf(out, "], \"varies\": %s, \"records\": %llu, \"bytes\": %llu, \"stored\": %llu}",
+		f->varies ? "true" : "false", (unsigned long long)f->records,
+		(unsigned long long)f->bytes, (unsigned long long)f->stored);
+}
+
+static void print_json(FILE *out, const struct dtn_summary *s)
+{
+	fprintf(out, "{\n  \"kind\": \"%s\",\n  \"version\": \"1.%d\"", kind_name(s), s->minor);
+	print_count(out, "segments", s->segments);
+	print_count(out, "records", s->records);
+	print_count(out, "samples", s->samples);
+	print_count(out, "parameters", s->parameters);
+	print_count(out, "bytes", s->bytes);
+	print_count(out, "stored", s->stored);
+	fputs(",\n  \"tensors\": [", out);
+	for (int i = 0; i < s->n; i++) {
+		fputs(i ? ",\n    " : "\n    ", out);
+		print_tensor(out, &s->field[i]);
+	}
+	fputs(s->n ? "\n  ],\n  \"meta\": {" : "],\n  \"meta\": {", out);
+	for (int i = 0; i < s->meta.n; i++) {
+		fputs(i ? ",\n    " : "\n    ", out);
+		print_string(out, s->meta.pair[i].key);
+		fputs(": ", out);
+		print_string(out, s->meta.pair[i].value);
+	}
+	fputs(s->meta.n ? "\n  },\n  \"provenance\": [" : "},\n  \"provenance\": [", out);
+	for (int i = 0; i < s->prov.n; i++) {
+		const struct dtn_run_line *l = &s->prov.line[i];
+		fprintf(out, "%s{\"id\": %d, \"parents\": [%s], \"program\": ", i ? ",\n    " : "\n    ",
+			i + 1, strcmp(l->parents, "-") ? l->parents : "");
+		print_string(out, l->program);
+		fputs(", \"version\": ", out);
+		print_string(out, l->version);
+		fputs(", \"command\": ", out);
+		print_string(out, l->command);
+		fputc('}', out);
+	}
+	fputs(s->prov.n ? "\n  ]\n}\n" : "]\n}\n", out);
+}
+
+/* --- check and dump --------------------------------------------------------------------------------------- */
+
+static void check(struct dtn_reader *in)
+{
+	const struct dtn_record *r;
+	size_t n;
+
+	dtn_reader_check_index(in);
+	while (dtn_next_segment(in))
+		while ((r = dtn_next_record(in)))
+			for (int i = 0; i < r->tensors; i++)
+				while (dtn_read_part(in, i, &n))
+					;
+}
+
+/* NAME is a field of samples, a model's weights, counters and the like; what belongs to a weight has
+ * its name, too, and wants the role before it: ema:NAME. */
+static bool wanted(const struct dtn_tensor *t, const char *name)
+{
+	const char *role = dtn_role_name(t->role);
+	size_t n = strlen(role);
+
+	if (!strncmp(name, role, n) && name[n] == ':' && !strcmp(name + n + 1, t->name))
+		return true;
+	return !strcmp(name, t->name) && t->role != DTN_EMA && t->role != DTN_ADAM_M &&
+	       t->role != DTN_ADAM_V;
+}
+
+static bool dump(struct dtn_reader *in, const char *name, struct dtn_output *out)
+{
+	const struct dtn_record *r;
+	const void *part;
+	bool found = false;
+	size_t n;
+
+	while (dtn_next_segment(in))
+		while ((r = dtn_next_record(in)))
+			for (int i = 0; i < r->tensors; i++)
+				if (wanted(&r->tensor[i], name)) {
+					found = true;
+					while ((part = dtn_read_part(in, i, &n)))
+						dtn_output_write(out, part, n);
+				}
+	return found;
+}
+
+/* --- the program -------------------------------------------------------------------------------------------- */
+
+struct job {
+	enum mode mode;
+	const char *tensor;
+	uint64_t most;
+};
+
+static void choose(struct job *job, enum mode mode)
+{
+	if (job->mode != LIST && job->mode != mode)
+		dtn_usage("only one of --check, --json, --dump and --devices can be done at a time");
+	job->mode = mode;
+}
+
+static struct dtn_reader *open_streams(const struct job *job, int operands, char *const *operand)
+{
+	struct dtn_reader *in = dtn_reader_open(operands, operand, DTN_ANY);
+
+	dtn_reader_limit(in, job->most);
+	return in;
+}
+
+/* One listing for each operand, or one for all of them together. */
+static void list(const struct job *job, FILE *out, int operands, char *const *operand)
+{
+	struct dtn_reader *in = open_streams(job, operands, operand);
+	struct dtn_summary s = { 0 };
+
+	dtn_summary_add(&s, in);
+	if (job->mode == JSON)
+		print_json(out, &s);
+	else
+		print_list(out, &s, dtn_reader_name(in));
+	dtn_summary_release(&s);
+	dtn_reader_close(in);
+}
+
+static void print(const struct job *job, const struct dtn_args *args)
+{
+	struct dtn_output o;
+	FILE *out;
+
+	dtn_output_open(&o, args->output, true);
+	out = dtn_output_stream(&o);
+	if (job->mode == DEVICES)
+		fputs("cpu\n", out);
+	else if (job->mode == JSON || args->operands == 0)
+		list(job, out, args->operands, args->operand);
+	else
+		for (int i = 0; i < args->operands; i++) {
+			if (i > 0)
+				fputc('\n', out);
+			list(job, out, 1, &args->operand[i]);
+		}
+	fclose(out);
+	dtn_output_commit(&o);
+}
+
+static void dump_to(const struct job *job, const struct dtn_args *args)
+{
+	struct dtn_reader *in = open_streams(job, args->operands, args->operand);
+	struct dtn_output o;
+
+	dtn_output_open(&o, args->output, args->force);
+	if (!dump(in, job->tensor, &o))
+		dtn_reader_die(in, "no tensor \"%s\"", job->tensor);
+	dtn_output_commit(&o);
+	dtn_reader_close(in);
+}
+
+int main(int argc, char **argv)
+{
+	struct job job = { .most = 1 << 30 };
+	struct dtn_args args;
+	const char *name;
+
+	dtn_begin(argv);
+	dtn_args_begin(&args, &command, argc, argv);
+	while ((name = dtn_args_next(&args)))
+		if (!strcmp(name, "check")) {
+			choose(&job, CHECK);
+		} else if (!strcmp(name, "json")) {
+			choose(&job, JSON);
+		} else if (!strcmp(name, "devices")) {
+			choose(&job, DEVICES);
+		} else if (!strcmp(name, "dump")) {
+			choose(&job, DUMP);
+			job.tensor = args.value;
+		} else {
+			job.most = dtn_args_size(&args);
+		}
+	if (job.mode == DEVICES && args.operands > 0)
+		dtn_usage("--devices takes no stream");
+	if (job.mode == CHECK) {
+		struct dtn_reader *in = open_streams(&job, args.operands, args.operand);
+		check(in);
+		dtn_reader_close(in);
+	} else if (job.mode == DUMP) {
+		dump_to(&job, &args);
+	} else {
+		print(&job, &args);
+	}
+	return DTN_OK;
+}

@@ -1,0 +1,94 @@
+/* summary.c -- what is in a stream.
+ *
+ * Records that hold the same tensors become one entry, so the memory grows with the number of
+ * different tensors and not with the number of samples.
+ */
+#include "format/summary.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_FIELDS = 65536, MOST_SEARCHED = 1024 };
+
+static bool same_shape(const struct dtn_tensor *a, const struct dtn_tensor *b)
+{
+	int from = a->batched && b->batched;    /* the batch may differ */
+
+	return a->type == b->type && a->batched == b->batched && a->rank == b->rank &&
+	       !memcmp(a->dim + from, b->dim + from, sizeof(a->dim) - (size_t)from * sizeof(a->dim[0]));
+}
+
+static bool is(const struct dtn_field *f, const struct dtn_tensor *t)
+{
+	return f->t.role == t->role && !strcmp(f->t.name, t->name);
+}
+
+/* The entry of tensor t, number i of its record; NULL where there is no place for another one.  The
+ * names within a model are unique, so in its only segment nothing has to be looked for. */
+static struct dtn_field *place(struct dtn_summary *s, const struct dtn_tensor *t, int i)
+{
+	bool model = s->kind == DTN_MODEL && s->segments == 1;
+
+	if (i < s->n && is(&s->field[i], t))
+		return &s->field[i];
+	for (int k = 0; k < s->n && !model; k++)
+		if (is(&s->field[k], t))
+			return &s->field[k];
+	if (s->n >= (model ? MOST_FIELDS : MOST_SEARCHED)) {
+		s->more++;
+		return NULL;
+	}
+	if (s->n == s->cap) {
+		s->cap = s->cap ? 2 * s->cap : 64;
+		s->field = dtn_realloc(s->field, (size_t)s->cap, sizeof(*s->field));
+	}
+	memset(&s->field[s->n], 0, sizeof(*s->field));
+	s->field[s->n].t = *t;
+	return &s->field[s->n++];
+}
+
+static void add_record(struct dtn_summary *s, struct dtn_reader *in, const struct dtn_record *r)
+{
+	s->records++;
+	s->samples += r->samples;
+	for (int i = 0; i < r->tensors; i++) {
+		const struct dtn_tensor *t = &r->tensor[i];
+		struct dtn_field *f = place(s, t, i);
+		uint64_t stored = dtn_skip_tensor(in, i);
+		s->bytes += t->bytes;
+		s->stored += stored;
+		if (t->role == DTN_PARAM)
+			s->parameters += t->bytes / dtn_type_size(t->type);
+		if (!f)
+			continue;
+		f->varies |= !same_shape(&f->t, t);
+		f->records++;
+		f->rows += t->batched ? t->dim[0] : 0;
+		f->bytes += t->bytes;
+		f->stored += stored;
+	}
+}
+
+void dtn_summary_add(struct dtn_summary *s, struct dtn_reader *in)
+{
+	const struct dtn_record *r;
+
+	while (dtn_next_segment(in)) {
+		int kind = (int)dtn_reader_kind(in);
+		s->kind = s->segments == 0 || s->kind == kind ? kind : -1;
+		s->minor = dtn_reader_minor(in);
+		if (s->segments++ == 0)
+			dtn_meta_copy(&s->meta, dtn_reader_meta(in));
+		dtn_prov_merge(&s->prov, dtn_reader_prov(in));
+		while ((r = dtn_next_record(in)))
+			add_record(s, in, r);
+	}
+}
+
+void dtn_summary_release(struct dtn_summary *s)
+{
+	dtn_meta_release(&s->meta);
+	dtn_prov_release(&s->prov);
+	free(s->field);
+	memset(s, 0, sizeof(*s));
+}

@@ -1,0 +1,29 @@
+/* summary.h -- what is in a stream, summed up while it passes. */
+#ifndef DTN_SUMMARY_H
+#define DTN_SUMMARY_H
+
+#include "format/dtn.h"
+
+/* A tensor that one record has, or many under the same role and name. */
+struct dtn_field {
+	struct dtn_tensor t;            /* as it was first seen */
+	uint64_t records, rows;         /* rows: the sum of dim[0] where it is a batch */
+	uint64_t bytes, stored;         /* decoded and in the stream */
+	bool varies;                    /* not of the same type and shape everywhere */
+};
+
+struct dtn_summary {
+	int kind, minor, n, cap;        /* kind -1: several */
+	uint64_t segments, records, samples, bytes, stored;
+	uint64_t parameters;            /* elements of tensors of role param */
+	uint64_t more;                  /* tensors that found no place in the table */
+	struct dtn_field *field;        /* in the order of their first appearance */
+	struct dtn_meta meta;           /* of the first segment */
+	struct dtn_prov prov;           /* of all */
+};
+
+/* Read to the end of the input, skipping the data. */
+void dtn_summary_add(struct dtn_summary *, struct dtn_reader *);
+void dtn_summary_release(struct dtn_summary *);
+
+#endif
