@@ -105,7 +105,7 @@ uint64_t dtn_args_size(const struct dtn_args *a)
 		if (unit && !end[1] && dtn_mul(&n, n, (uint64_t)1024 << 10 * (unit - units)))
 			return n;
 	}
-	dtn_usage("%s %s: wants bytes below 16 EiB, with K, M or G for multiples of 1024",
+	dtn_usage("%s %s: wants a number below 2^64, K, M or G after it for multiples of 1024",
 		  dtn_args_typed(a), a->value);
 }
 

@@ -1,9 +1,9 @@
 /* output.c -- the one place where results leave a program: whole files, or a pipe.
  *
  * The life of a file:  .NAME.XXXXXX (mode 0600)  written, synced  ->  its mode  ->  renamed to
- * NAME, folder synced.  A signal between two of these leaves the old NAME; the handler below removes
- * the temporary file and then lets the signal kill the program, so that the parent sees the cause.
- * kill -9 leaves the temporary file, which no reader mistakes for the result.
+ * NAME, folder synced.  A signal between two of these leaves the old NAME; the handler below
+ * removes the temporary file and then lets the signal kill the program, so that the parent sees
+ * the cause. kill -9 leaves the temporary file, which no reader mistakes for the result.
  */
 #include "lib/output.h"
 
@@ -337,13 +337,15 @@ void dtn_output_commit(struct dtn_output *o)
 		close_checked(o);
 		return;
 	}
-	sync_file(o);
+	if (!o->hasty)
+		sync_file(o);
 	if (fchmod(o->fd, mode_for(o->path)) != 0)
 		dtn_die(DTN_ENV, "%s:", o->name);
 	close_checked(o);
 	if (rename(o->temporary, o->path) != 0)
 		dtn_die(DTN_ENV, "%s:", o->name);
-	sync_folder(o->path);
+	if (!o->hasty)
+		sync_folder(o->path);
 	finish(o);
 }
 

@@ -16,6 +16,7 @@ struct dtn_output {
 	const char *name;       /* for messages: "stdout" or the path */
 	char *path;             /* the target with links resolved; NULL: written directly */
 	char *temporary;
+	bool hasty;             /* do not wait for the disk: set for each of many small files */
 };
 
 /* path NULL or "-": standard output.  A terminal is refused with status 2 unless `force`. */

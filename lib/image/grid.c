@@ -1,0 +1,64 @@
+/* grid.c -- where each image lies in the picture of them all. */
+#include "lib/image/grid.h"
+
+#include <string.h>
+
+enum { PNG_MOST = 0x7fffffff };
+
+/* The smallest c with c*c >= n. */
+static uint64_t square_side(uint64_t n)
+{
+	uint64_t c = 1;
+
+	while (c * c < n)
+		c++;
+	return c;
+}
+
+/* n parts of `size` pixels with pads between and around; false above what a PNG can have. */
+static bool extent(uint64_t *result, uint64_t n, uint64_t size, uint64_t pad)
+{
+	return dtn_mul(result, n, size + pad) && dtn_add(result, *result, pad) &&
+	       *result <= PNG_MOST;
+}
+
+bool dtn_grid_init(struct dtn_grid *g)
+{
+	uint64_t columns = g->columns ? g->columns : square_side(g->images);
+	uint64_t rows;
+
+	if (columns > g->images)
+		columns = g->images;
+	if (columns == 0 || columns > UINT32_MAX)
+		return false;
+	rows = (g->images - 1) / columns + 1;
+	g->columns = (uint32_t)columns;
+	return extent(&g->picture_width, columns, (uint64_t)g->width * g->scale, g->pad) &&
+	       extent(&g->picture_height, rows, (uint64_t)g->height * g->scale, g->pad);
+}
+
+/* `width` pixels, each `scale` times. */
+static uint8_t *widen(uint8_t *to, const uint8_t *from, uint32_t width, int channels,
+		      uint32_t scale)
+{
+	for (uint32_t x = 0; x < width; x++, from += channels)
+		for (uint32_t i = 0; i < scale; i++, to += channels)
+			memcpy(to, from, (size_t)channels);
+	return to;
+}
+
+void dtn_grid_row(const struct dtn_grid *g, const uint8_t *images, uint64_t y, uint8_t *row)
+{
+	uint64_t cell = (uint64_t)g->height * g->scale + g->pad;
+	uint64_t within = y >= g->pad ? (y - g->pad) % cell / g->scale : g->height;
+	uint64_t first = y >= g->pad ? (y - g->pad) / cell * g->columns : 0;
+	size_t line = (size_t)g->width * (size_t)g->channels;
+	size_t pad = (size_t)g->pad * (size_t)g->channels;
+
+	memset(row, 0, (size_t)g->picture_width * (size_t)g->channels);
+	if (within >= g->height)
+		return;
+	for (uint64_t i = first; i < first + g->columns && i < g->images; i++)
+		row = widen(row + pad, images + (i * g->height + within) * line, g->width,
+			    g->channels, g->scale);
+}

@@ -1,0 +1,28 @@
+/* grid.h -- many images of one size as one picture.
+ *
+ *      pad | image | pad | image | pad        rows from left to right, in order; the last may be
+ *      -------------- pad -------------       short.  Every pixel of an image becomes scale x scale
+ *      pad | image | pad                      pixels.  What is no image is black.
+ */
+#ifndef DTN_GRID_H
+#define DTN_GRID_H
+
+#include "lib/base.h"
+
+struct dtn_grid {
+	uint32_t height, width;         /* of an image */
+	int channels;
+	uint64_t images;
+	uint32_t columns;               /* 0: as many as make it square */
+	uint32_t scale, pad;
+	/* of the picture, after dtn_grid_init */
+	uint64_t picture_height, picture_width;
+};
+
+/* Fill in columns and the picture's size.  False: larger than a PNG can be. */
+bool dtn_grid_init(struct dtn_grid *);
+
+/* Row y of the picture, [picture_width,C], from `images` [N,H,W,C]. */
+void dtn_grid_row(const struct dtn_grid *, const uint8_t *images, uint64_t y, uint8_t *row);
+
+#endif
