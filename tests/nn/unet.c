@@ -1,8 +1,11 @@
 /* unet.c -- the network against diffusers' UNet2DModel: output, loss, every gradient, an optimizer step.
  *
  * The fixture holds what double precision gives (scripts/pytorch-unet.py).  In f32 the rounding of some
- * thirty layers in a row stays well below 1e-4 of the largest value of a tensor; bf16 keeps 8 bits, so each
- * layer errs by up to 2^-9 and gradients that cancel err more.
+ * thirty layers in a row stays well below 1e-4 of the largest value of a tensor.  bf16 keeps 8 bits, and
+ * norms over a few pixels magnify what cancels: PyTorch 2.15's autocast to bf16, on this very fixture, has
+ * 0.021 for the output, 0.075 for the median gradient and 0.29 for the worst.  We allow ourselves as much for
+ * the gradients, and twice that for the output because ours keeps every activation in bf16, the residual sums
+ * too.
  */
 #include "kernels/backend.h"
 #include "lib/nn/layer.h"
@@ -67,6 +70,11 @@ static double differ(const float *a, const float *b, size_t n, double floor)
 		worst = d > worst || isnan(d) ? d : worst;
 	}
 	return worst / scale;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	return *(const double *)a < *(const double *)b ? -1 : 1;
 }
 
 static void report(const char *name, const char *what, double found, double most)
@@ -142,6 +150,8 @@ static void one(const struct dtn_backend *cpu, int type)
 	float *said = (float *)(j + 1), loss = 0;
 	struct dtn_graph g;
 	struct dtn_net net;
+	double error[MOST];
+	int errors = 0;
 	char name[200];
 
 	dtn_graph_init(&g, type);
@@ -162,7 +172,7 @@ static void one(const struct dtn_backend *cpu, int type)
 	dtn_net_pack(&net);
 	dtn_net_each(&net, 1, one_slice, j);
 	snprintf(name, sizeof(name), "%s %s", cpu->name, dtn_type_name(type));
-	report(name, "the output", differ(said, find("output", "")->data, n, 0), type == DTN_F32 ? 2e-5 : 3e-2);
+	report(name, "the output", differ(said, find("output", "")->data, n, 0), type == DTN_F32 ? 2e-5 : 4e-2);
 	for (int i = 0; i < N; i++)
 		loss += said[n + (size_t)i] / N;
 	report(name, "the loss", differ(&loss, find("loss", "")->data, 1, 0), type == DTN_F32 ? 1e-5 : 2e-2);
@@ -171,13 +181,16 @@ static void one(const struct dtn_backend *cpu, int type)
 			const struct tensor *want = find("grad.", g.node[i].name);
 
 			snprintf(name, sizeof(name), "%s %s %s", cpu->name, dtn_type_name(type), g.node[i].name);
-			report(name, "the gradient", differ(net.grad + g.node[i].param, want->data, want->n, 1e-3),
-			       type == DTN_F32 ? 1e-4 : 8e-2);
+			error[errors] = differ(net.grad + g.node[i].param, want->data, want->n, 1e-3);
+			report(name, "the gradient", error[errors++], type == DTN_F32 ? 1e-4 : 0.29);
 			if (type == DTN_F32) {
 				optimizer(&net, &g.node[i], "adam.", 0, 1);
 				optimizer(&net, &g.node[i], "adamw.", 0.1, 2);
 			}
 		}
+	qsort(error, (size_t)errors, sizeof(*error), by_value);
+	snprintf(name, sizeof(name), "%s %s", cpu->name, dtn_type_name(type));
+	report(name, "the median gradient", error[errors / 2], type == DTN_F32 ? 1e-5 : 0.075);
 	dtn_net_release(&net);
 	dtn_graph_release(&g);
 	free(j);
