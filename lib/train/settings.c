@@ -1,0 +1,234 @@
+/* settings.c -- settings as options, as text and as metadata.
+ *
+ * Every setting has one text that means its value; two values are equal when their texts are.
+ */
+#include "lib/train/settings.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum kind { INT, REAL, FLOAT, FLAG, CHOICE, PAIR, MULT, ATTN };
+
+#undef SETTING
+#define SETTING(option, letter, arg, kind, field, least, most, choices, value, key, help) \
+	{ option, kind, offsetof(struct dtn_settings, field), least, most, choices, value, key },
+static const struct setting {
+	const char *name;
+	enum kind kind;
+	size_t offset;
+	double least, most;
+	const char *choices, *value, *key;
+} setting[] = {
+#include "lib/train/settings.def"
+};
+enum { SETTINGS = sizeof(setting) / sizeof(setting[0]) };
+
+/* --- from text ------------------------------------------------------------------------------- */
+
+static void pair(const struct dtn_args *args, double *ends, double least, double most)
+{
+	char *copy = dtn_strdup(args->value), *comma = strchr(copy, ',');
+	struct dtn_args half = *args;
+
+	if (!comma)
+		dtn_usage("%s %s: wants two numbers, LO,HI", dtn_args_typed(args), args->value);
+	*comma = '\0';
+	half.value = copy;
+	ends[0] = dtn_args_real(&half, least, most);
+	half.value = comma + 1;
+	ends[1] = dtn_args_real(&half, least, most);
+	free(copy);
+}
+
+/* The argument of an option into its field. */
+static void parse(struct dtn_settings *s, const struct setting *e, const struct dtn_args *args)
+{
+	void *at = (char *)s + e->offset;
+	int64_t least = (int64_t)e->least, most = (int64_t)e->most;
+
+	switch (e->kind) {
+	case INT: *(int *)at = (int)dtn_args_int(args, least, most); break;
+	case REAL: *(double *)at = dtn_args_real(args, e->least, e->most); break;
+	case FLOAT: *(float *)at = (float)dtn_args_real(args, e->least, e->most); break;
+	case FLAG: *(bool *)at = true; break;
+	case CHOICE: *(int *)at = dtn_args_choice(args, e->choices); break;
+	case PAIR: pair(args, at, e->least, e->most); break;
+	case MULT: s->unet.levels = dtn_args_list(args, at, DTN_MAX_LEVELS, least, most); break;
+	case ATTN:
+		s->unet.attns = strcmp(args->value, "none") ?
+				dtn_args_list(args, at, DTN_MAX_ATTN, least, most) : 0;
+		break;
+	}
+}
+
+void dtn_settings_default(struct dtn_settings *s)
+{
+	memset(s, 0, sizeof(*s));
+	for (int i = 0; i < SETTINGS; i++) {
+		struct dtn_args args = { .name = setting[i].name, .value = setting[i].value };
+
+		if (setting[i].kind != FLAG && !strchr(setting[i].value, '/'))
+			parse(s, &setting[i], &args);
+	}
+}
+
+bool dtn_settings_option(struct dtn_settings *s, const struct dtn_args *args)
+{
+	for (int i = 0; i < SETTINGS; i++)
+		if (!strcmp(setting[i].name, args->name)) {
+			parse(s, &setting[i], args);
+			s->given |= (uint64_t)1 << i;
+			return true;
+		}
+	return false;
+}
+
+/* A group of four channels has enough numbers for a mean; more than 32 groups are of no use. */
+void dtn_settings_complete(struct dtn_settings *s)
+{
+	int channels = s->unet.channels, groups = channels / 4;
+
+	if (s->unet.groups)
+		return;
+	groups = groups < 1 ? 1 : groups > 32 ? 32 : groups;
+	while (channels % groups)
+		groups--;
+	s->unet.groups = groups;
+}
+
+/* --- to text --------------------------------------------------------------------------------- */
+
+static char *list(const int *number, int n)
+{
+	char *text = dtn_strdup(n ? "" : "none");
+
+	for (int i = 0; i < n; i++) {
+		char *more = dtn_format("%s%s%d", text, i ? "," : "", number[i]);
+		free(text);
+		text = more;
+	}
+	return text;
+}
+
+static char *choice(const char *choices, int i)
+{
+	const char *p = choices;
+
+	while (i-- > 0)
+		p = strchr(p, '|') + 1;
+	return dtn_format("%.*s", (int)strcspn(p, "|"), p);
+}
+
+/* The value as it would be typed; allocated. */
+static char *text_of(const struct dtn_settings *s, const struct setting *e)
+{
+	const void *at = (const char *)s + e->offset;
+	const double *x = at;
+
+	switch (e->kind) {
+	case INT: return dtn_format("%d", *(const int *)at);
+	case REAL: return dtn_format("%.17g", *x);
+	case FLOAT: return dtn_format("%.9g", *(const float *)at);
+	case FLAG: return dtn_format("%d", *(const bool *)at);
+	case CHOICE: return choice(e->choices, *(const int *)at);
+	case PAIR: return dtn_format("%.17g,%.17g", x[0], x[1]);
+	case MULT: return list(at, s->unet.levels);
+	case ATTN: return list(at, s->unet.attns);
+	}
+	return NULL;
+}
+
+/* --- metadata -------------------------------------------------------------------------------- */
+
+void dtn_settings_to_meta(const struct dtn_settings *s, struct dtn_meta *meta)
+{
+	for (int i = 0; i < SETTINGS; i++) {
+		char *text;
+
+		if (!*setting[i].key)
+			continue;
+		text = text_of(s, &setting[i]);
+		dtn_meta_set(meta, setting[i].key, "%s", text);
+		free(text);
+	}
+	dtn_meta_set(meta, "train.seed", "%llu", (unsigned long long)s->seed);
+	dtn_meta_set(meta, "train.rng", "philox4x32-10");
+}
+
+/* A value of a file into its field; false where the text means none. */
+static bool take(struct dtn_settings *s, const struct setting *e, const char *text)
+{
+	void *at = (char *)s + e->offset;
+	size_t length = strlen(text);
+	char *end;
+	double x;
+
+	if (e->kind == CHOICE) {
+		const char *p = e->choices;
+
+		for (int i = 0; p; i++, p = strchr(p, '|'), p = p ? p + 1 : NULL)
+			if (strcspn(p, "|") == length && !strncmp(p, text, length)) {
+				*(int *)at = i;
+				return true;
+			}
+		return false;
+	}
+	x = strtod(text, &end);
+	if (end == text || *end || !(x >= e->least && x <= e->most))
+		return false;
+	if (e->kind == REAL)
+		*(double *)at = x;
+	else if (x != floor(x))
+		return false;
+	else if (e->kind == INT)
+		*(int *)at = (int)x;
+	else
+		*(bool *)at = x != 0;
+	return true;
+}
+
+void dtn_settings_from_model(struct dtn_settings *s, const struct dtn_model *model, const char *name)
+{
+	const char *seed = dtn_meta_get(&model->meta, "train.seed");
+	char *end = NULL;
+
+	memset(s, 0, sizeof(*s));
+	s->unet = model->unet;
+	s->schedule = model->schedule;
+	s->predict = model->predict;
+	for (int i = 0; i < SETTINGS; i++) {
+		const char *text = *setting[i].key ? dtn_meta_get(&model->meta, setting[i].key) : "";
+
+		if (!text)
+			dtn_die(DTN_INPUT, "%s: cannot be resumed: it does not say %s", name, setting[i].key);
+		if (*setting[i].key && !take(s, &setting[i], text))
+			dtn_die(DTN_INPUT, "%s: invalid model configuration: %s=%s", name, setting[i].key, text);
+	}
+	s->seed = seed ? strtoull(seed, &end, 10) : 0;
+	if (!seed || end == seed || *end)
+		dtn_die(DTN_INPUT, "%s: invalid model configuration: train.seed=%s", name, seed ? seed : "");
+}
+
+void dtn_settings_compare(const struct dtn_settings *wanted, const struct dtn_settings *model,
+			  const char *name)
+{
+	for (int i = 0; i < SETTINGS; i++) {
+		char *ours, *theirs;
+
+		if (!(wanted->given >> i & 1))
+			continue;
+		ours = text_of(wanted, &setting[i]);
+		theirs = text_of(model, &setting[i]);
+		if (strcmp(ours, theirs))
+			dtn_usage("--%s %s contradicts %s, which was trained with %s", setting[i].name, ours,
+				  name, theirs);
+		free(ours);
+		free(theirs);
+	}
+	if (wanted->seed && wanted->seed != model->seed)
+		dtn_usage("--seed %llu contradicts %s, which was trained with %llu",
+			  (unsigned long long)wanted->seed, name, (unsigned long long)model->seed);
+}

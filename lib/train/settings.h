@@ -1,0 +1,57 @@
+/* settings.h -- everything that decides which weights come out of a training run, but the data.
+ *
+ * Settings come from defaults, from options and, in a resumed run, from the model file.  A run is
+ * reproducible from its settings; how long it runs, on how many threads and where it writes are no
+ * settings (lib/train/train.h).
+ */
+#ifndef DTN_SETTINGS_H
+#define DTN_SETTINGS_H
+
+#include "lib/diffusion/schedule.h"
+#include "lib/model.h"
+#include "lib/nn/graph.h"
+#include "lib/nn/unet.h"
+#include "lib/options.h"
+
+enum dtn_decay { DTN_CONSTANT_RATE, DTN_COSINE_RATE, DTN_LINEAR_RATE };
+
+struct dtn_settings {
+	struct dtn_unet unet;           /* height, width and colours come from the data */
+	struct dtn_schedule_config schedule;
+	enum dtn_predict predict;
+	enum dtn_loss_kind loss;
+	enum dtn_weight weight;
+	int batch, accum;               /* images an update: batch * accum */
+	double rate;
+	enum dtn_decay decay;
+	int warmup;                     /* steps */
+	double clip;                    /* 0: no clipping */
+	double ema, weight_decay;
+	bool flip;
+	uint64_t seed;
+	uint64_t given;                 /* bit i: setting i was given as an option */
+};
+
+/* Rows for the table of options of a program, in the order of settings.def. */
+#define SETTING(option, letter, arg, kind, field, least, most, choices, value, key, help) \
+	{ option, letter, arg, help },
+
+/* All settings at their defaults, but those of unet that depend on others: dtn_settings_complete. */
+void dtn_settings_default(struct dtn_settings *);
+
+/* The option that `args` just returned, if it is a setting; false if not. */
+bool dtn_settings_option(struct dtn_settings *, const struct dtn_args *);
+
+/* Fill in the defaults that depend on other settings. */
+void dtn_settings_complete(struct dtn_settings *);
+
+/* Keep the training's settings in a model's metadata, and take them from there; reading dies with
+ * status 3 where one is missing or wrong. */
+void dtn_settings_to_meta(const struct dtn_settings *, struct dtn_meta *);
+void dtn_settings_from_model(struct dtn_settings *, const struct dtn_model *, const char *name);
+
+/* Usage error where a setting given in `wanted` differs from that of the model `name`. */
+void dtn_settings_compare(const struct dtn_settings *wanted, const struct dtn_settings *model,
+			  const char *name);
+
+#endif
