@@ -12,7 +12,6 @@
 
 enum kind { INT, REAL, FLOAT, FLAG, CHOICE, PAIR, MULT, ATTN };
 
-#undef SETTING
 #define SETTING(option, letter, arg, kind, field, least, most, choices, value, key, help) \
 	{ option, kind, offsetof(struct dtn_settings, field), least, most, choices, value, key },
 static const struct setting {
@@ -24,6 +23,7 @@ static const struct setting {
 } setting[] = {
 #include "lib/train/settings.def"
 };
+#undef SETTING
 enum { SETTINGS = sizeof(setting) / sizeof(setting[0]) };
 
 /* --- from text ------------------------------------------------------------------------------- */

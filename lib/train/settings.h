@@ -32,10 +32,6 @@ struct dtn_settings {
 	uint64_t given;                 /* bit i: setting i was given as an option */
 };
 
-/* Rows for the table of options of a program, in the order of settings.def. */
-#define SETTING(option, letter, arg, kind, field, least, most, choices, value, key, help) \
-	{ option, letter, arg, help },
-
 /* All settings at their defaults, but those of unet that depend on others: dtn_settings_complete. */
 void dtn_settings_default(struct dtn_settings *);
 
