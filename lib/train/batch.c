@@ -1,0 +1,112 @@
+/* batch.c -- which images come next, and their pixels as numbers. */
+#include "lib/train/batch.h"
+
+#include "lib/rng.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The epoch whose order chooses what is held back: no run gets there. */
+static const uint64_t NO_EPOCH = UINT64_MAX;
+
+static int ascending(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+void dtn_split_init(struct dtn_split *s, uint64_t images, double fraction, uint64_t seed)
+{
+	uint32_t n = (uint32_t)images, held = (uint32_t)floor(fraction * (double)n);
+
+	if (fraction > 0 && held == 0)
+		held = 1;
+	if (held >= n)
+		held = n - 1;
+	s->held = dtn_alloc(n, sizeof(uint32_t));
+	s->train = dtn_alloc(n, sizeof(uint32_t));
+	if (held > 0)
+		dtn_rng_order(dtn_rng(seed, DTN_RNG_ORDER, NO_EPOCH, 0), s->held, n);
+	else
+		for (uint32_t i = 0; i < n; i++)
+			s->held[i] = i;
+	s->helds = held;
+	s->trains = n - held;
+	memcpy(s->train, s->held + held, s->trains * sizeof(uint32_t));
+	qsort(s->held, s->helds, sizeof(uint32_t), ascending);
+	qsort(s->train, s->trains, sizeof(uint32_t), ascending);
+}
+
+void dtn_split_release(struct dtn_split *s)
+{
+	free(s->held);
+	free(s->train);
+}
+
+void dtn_order_init(struct dtn_order *o, const struct dtn_split *split, uint64_t seed)
+{
+	o->split = split;
+	o->seed = seed;
+	o->epoch = NO_EPOCH;
+	o->order = dtn_alloc(split->trains, sizeof(uint32_t));
+}
+
+void dtn_order_release(struct dtn_order *o)
+{
+	free(o->order);
+}
+
+void dtn_order_pick(struct dtn_order *o, uint64_t first, size_t n, uint32_t *image)
+{
+	uint32_t trains = o->split->trains;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t epoch = (first + i) / trains;
+
+		if (epoch != o->epoch) {
+			dtn_rng_order(dtn_rng(o->seed, DTN_RNG_ORDER, epoch, 0), o->order, trains);
+			o->epoch = epoch;
+		}
+		image[i] = o->split->train[o->order[(first + i) % trains]];
+	}
+}
+
+void dtn_scratch_init(struct dtn_scratch *s, const struct dtn_data *d)
+{
+	dtn_fetch_init(&s->fetch, d);
+	s->pixels = dtn_alloc(d->image_bytes, 1);
+	s->x0 = dtn_alloc(d->image_bytes, sizeof(float));
+	s->eps = dtn_alloc(d->image_bytes, sizeof(float));
+}
+
+void dtn_scratch_release(struct dtn_scratch *s)
+{
+	dtn_fetch_release(&s->fetch);
+	free(s->pixels);
+	free(s->x0);
+	free(s->eps);
+}
+
+static float scaled(uint8_t value)
+{
+	return (float)value * (2.0f / 255) - 1;
+}
+
+void dtn_image(struct dtn_scratch *s, const struct dtn_data *d, uint32_t image, bool mirror)
+{
+	const uint8_t *p = dtn_fetch_image(&s->fetch, d, image, s->pixels);
+	int H = d->height, W = d->width, C = d->colours;
+	float *x0 = s->x0;
+
+	if (!mirror) {
+		for (size_t i = 0; i < d->image_bytes; i++)
+			x0[i] = scaled(p[i]);
+		return;
+	}
+	for (int y = 0; y < H; y++, p += (size_t)W * C)
+		for (int x = W - 1; x >= 0; x--)
+			for (int c = 0; c < C; c++)
+				*x0++ = scaled(p[(size_t)x * C + c]);
+}

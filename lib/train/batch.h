@@ -1,0 +1,45 @@
+/* batch.h -- which images come next, and what the network is shown of them.
+ *
+ * Training draws one sequence of samples that never ends: sample p is image order[p mod n] of epoch p / n.
+ * Its timestep, noise and flip depend on the seed and on p alone, so nothing depends on the size of slices,
+ * on workers, or on where a run was stopped.
+ */
+#ifndef DTN_BATCH_H
+#define DTN_BATCH_H
+
+#include "lib/train/data.h"
+#include "lib/train/settings.h"
+
+/* The images of the data that are trained on, and those held back for validation. */
+struct dtn_split { uint32_t *train, *held; uint32_t trains, helds; };
+
+/* Hold back this fraction, chosen by the seed; at least one image on each side, unless 0. */
+void dtn_split_init(struct dtn_split *, uint64_t images, double fraction, uint64_t seed);
+void dtn_split_release(struct dtn_split *);
+
+struct dtn_order {
+	const struct dtn_split *split;
+	uint64_t seed, epoch;
+	uint32_t *order;                /* of this epoch */
+};
+
+void dtn_order_init(struct dtn_order *, const struct dtn_split *, uint64_t seed);
+void dtn_order_release(struct dtn_order *);
+
+/* The images of samples first .. first+n-1. */
+void dtn_order_pick(struct dtn_order *, uint64_t first, size_t n, uint32_t *image);
+
+/* What one worker needs to prepare samples. */
+struct dtn_scratch {
+	struct dtn_fetch fetch;
+	uint8_t *pixels;
+	float *x0, *eps;                /* [H,W,C] */
+};
+
+void dtn_scratch_init(struct dtn_scratch *, const struct dtn_data *);
+void dtn_scratch_release(struct dtn_scratch *);
+
+/* x0 [H,W,C] in [-1,1] = the image, mirrored if asked. */
+void dtn_image(struct dtn_scratch *, const struct dtn_data *, uint32_t image, bool mirror);
+
+#endif

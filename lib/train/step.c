@@ -1,0 +1,181 @@
+/* step.c -- one step of training [Ho et al. 2020, alg. 1].
+ *
+ * The batch, and with --accum several of them, is cut into slices of a size that the network alone decides.
+ * A last slice that is not full is filled with empty images, whose loss has no gradient.
+ */
+#include "lib/train/step.h"
+
+#include "lib/nn/layer.h"
+#include "lib/nn/plan.h"
+#include "lib/rng.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void dtn_training_graph(struct dtn_graph *g, const struct dtn_settings *s, int type, dtn_id *x, dtn_id *t,
+			dtn_id *target, dtn_id *loss)
+{
+	const struct dtn_unet *u = &s->unet;
+	int S = dtn_unet_slice(u);
+	struct dtn_shape images = { 4, { S, u->height, u->width, u->colours } };
+	dtn_id prediction;
+
+	dtn_graph_init(g, type);
+	*x = dtn_input(g, "x", DTN_F32, images);
+	*t = dtn_input(g, "t", DTN_I32, (struct dtn_shape){ 1, { S } });
+	*target = dtn_input(g, "target", DTN_F32, images);
+	prediction = dtn_unet(g, u, *x, *t);
+	*loss = dtn_loss(g, prediction, *target, s->loss);
+}
+
+uint64_t dtn_training_memory(const struct dtn_settings *s, int type, int workers)
+{
+	struct dtn_graph g;
+	dtn_id x, t, target, loss;
+	uint64_t arena, params;
+
+	dtn_training_graph(&g, s, type, &x, &t, &target, &loss);
+	arena = dtn_plan(&g, loss, true);
+	params = g.params * sizeof(float);
+	dtn_graph_release(&g);
+	/* Weights, gradients, two moments, the average, and about twice the weights packed for the kernels. */
+	return arena * (uint64_t)workers + 7 * params;
+}
+
+void dtn_trainer_init(struct dtn_trainer *r, const struct dtn_settings *s, const struct dtn_data *data,
+		      double held_back, const struct dtn_backend *backend, int type, int workers)
+{
+	memset(r, 0, sizeof(*r));
+	r->settings = s;
+	r->data = data;
+	dtn_split_init(&r->split, data->images, held_back, s->seed);
+	dtn_order_init(&r->order, &r->split, s->seed);
+	dtn_schedule_init(&r->schedule, &s->schedule);
+	dtn_training_graph(&r->graph, s, type, &r->x, &r->t, &r->target, &r->loss);
+	dtn_net_init(&r->net, &r->graph, r->loss, true, backend, workers, NULL);
+	dtn_optim_init(&r->optim, &r->net, s);
+	r->slice = dtn_unet_slice(&s->unet);
+	r->images = s->batch * s->accum;
+	r->slices = (r->images + r->slice - 1) / r->slice;
+	r->weight = dtn_alloc((size_t)s->schedule.steps, sizeof(float));
+	for (int t = 0; t < s->schedule.steps; t++)
+		r->weight[t] = (float)dtn_loss_weight(&r->schedule, s->weight, s->predict, t);
+	r->pick = dtn_alloc((size_t)r->images, sizeof(*r->pick));
+	r->losses = dtn_alloc((size_t)r->images, sizeof(*r->losses));
+	r->scratch = dtn_alloc((size_t)workers, sizeof(*r->scratch));
+	for (int w = 0; w < workers; w++)
+		dtn_scratch_init(&r->scratch[w], data);
+}
+
+void dtn_trainer_start(struct dtn_trainer *r)
+{
+	dtn_net_initialise(&r->net, r->settings->seed);
+	dtn_optim_start(&r->optim);
+	dtn_trainer_ready(r);
+}
+
+void dtn_trainer_ready(struct dtn_trainer *r)
+{
+	dtn_net_pack(&r->net);
+}
+
+void dtn_trainer_release(struct dtn_trainer *r)
+{
+	for (int w = 0; w < r->net.workers; w++)
+		dtn_scratch_release(&r->scratch[w]);
+	free(r->scratch);
+	free(r->losses);
+	free(r->pick);
+	free(r->weight);
+	dtn_optim_release(&r->optim);
+	dtn_net_release(&r->net);
+	dtn_graph_release(&r->graph);
+	dtn_schedule_release(&r->schedule);
+	dtn_order_release(&r->order);
+	dtn_split_release(&r->split);
+}
+
+/* --- a slice --------------------------------------------------------------------------------- */
+
+/* Sample `position` as image j of the run's slice. */
+static int prepare(const struct dtn_trainer *r, struct dtn_run *run, int j, uint32_t image, uint64_t position)
+{
+	struct dtn_scratch *scratch = &r->scratch[run->worker];
+	uint64_t seed = r->settings->seed;
+	size_t n = r->data->image_bytes, at = (size_t)j * n;
+	int T = r->settings->schedule.steps, t;
+	bool mirror = r->settings->flip && dtn_rng_below(dtn_rng(seed, DTN_RNG_FLIP, position, 0), 0, 2);
+
+	dtn_image(scratch, r->data, image, mirror);
+	t = (int)dtn_rng_below(dtn_rng(seed, DTN_RNG_TIME, position, 0), 0, (uint32_t)T);
+	dtn_rng_normal(dtn_rng(seed, DTN_RNG_NOISE, position, 0), scratch->eps, n);
+	dtn_add_noise(&r->schedule, t, (float *)dtn_value(run, r->x) + at, scratch->x0, scratch->eps, n);
+	dtn_target(&r->schedule, t, r->settings->predict, (float *)dtn_value(run, r->target) + at, scratch->x0,
+		   scratch->eps, n);
+	((int32_t *)dtn_value(run, r->t))[j] = t;
+	return t;
+}
+
+static void fill(const struct dtn_trainer *r, struct dtn_run *run, int j)
+{
+	size_t n = r->data->image_bytes, at = (size_t)j * n;
+
+	memset((float *)dtn_value(run, r->x) + at, 0, n * sizeof(float));
+	memset((float *)dtn_value(run, r->target) + at, 0, n * sizeof(float));
+	((int32_t *)dtn_value(run, r->t))[j] = 0;
+}
+
+static void slice_job(void *arg, struct dtn_run *run, int slice)
+{
+	struct dtn_trainer *r = arg;
+	uint64_t drawn = (uint64_t)r->counters.sample;
+	int first = slice * r->slice, n = r->images - first < r->slice ? r->images - first : r->slice;
+	float scale[64], *gradient;
+	const float *loss;
+
+	run->seed = r->settings->seed;
+	run->index = drawn + (uint64_t)first;
+	for (int j = 0; j < n; j++)
+		scale[j] = r->weight[prepare(r, run, j, r->pick[first + j], drawn + (uint64_t)(first + j))];
+	for (int j = n; j < r->slice; j++)
+		fill(r, run, j);
+	dtn_forward(run);
+	loss = dtn_value(run, r->loss);
+	for (int j = 0; j < n; j++)
+		r->losses[first + j] = (double)scale[j] * loss[j];
+	gradient = dtn_gradient(run, r->loss);
+	for (int j = 0; j < r->slice; j++)
+		gradient[j] = j < n ? scale[j] / (float)r->images : 0;
+	dtn_backward(run, slice);
+}
+
+/* --- a step ---------------------------------------------------------------------------------- */
+
+struct dtn_step dtn_trainer_step(struct dtn_trainer *r, double done)
+{
+	struct dtn_counters *c = &r->counters;
+	int64_t update = c->step - c->skipped;
+	struct dtn_step s = { .rate = dtn_rate(r->settings, update, done) };
+
+	dtn_order_pick(&r->order, (uint64_t)c->sample, (size_t)r->images, r->pick);
+	dtn_net_each(&r->net, r->slices, slice_job, r);
+	for (int i = 0; i < r->images; i++)
+		s.loss += r->losses[i];
+	s.loss /= r->images;
+	s.norm = dtn_optim_norm(&r->optim, r->net.grad);
+	s.finite = isfinite(s.loss) && isfinite(s.norm);
+	if (s.finite)
+		dtn_optim_update(&r->optim, update, s.rate, s.norm);
+	c->step++;
+	c->sample += r->images;
+	c->skipped += !s.finite;
+	r->bad = s.finite ? 0 : r->bad + 1;
+	return s;
+}
+
+bool dtn_trainer_finite(struct dtn_trainer *r)
+{
+	return isfinite(dtn_optim_norm(&r->optim, r->net.param)) &&
+	       isfinite(dtn_optim_norm(&r->optim, r->optim.ema));
+}
