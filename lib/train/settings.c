@@ -154,6 +154,7 @@ void dtn_settings_to_meta(const struct dtn_settings *s, struct dtn_meta *meta)
 		dtn_meta_set(meta, setting[i].key, "%s", text);
 		free(text);
 	}
+	dtn_meta_set(meta, "train.held_back", "%.17g", s->held_back);
 	dtn_meta_set(meta, "train.seed", "%llu", (unsigned long long)s->seed);
 	dtn_meta_set(meta, "train.rng", "philox4x32-10");
 }
@@ -190,26 +191,45 @@ static bool take(struct dtn_settings *s, const struct setting *e, const char *te
 	return true;
 }
 
+/* A key that every file has that dtn-train wrote. */
+static const char *expect(const struct dtn_model *model, const char *key, const char *name)
+{
+	const char *text = dtn_meta_get(&model->meta, key);
+
+	if (!text)
+		dtn_die(DTN_INPUT, "%s: cannot be resumed: it does not say %s", name, key);
+	return text;
+}
+
+static _Noreturn void invalid(const char *name, const char *key, const char *text)
+{
+	dtn_die(DTN_INPUT, "%s: invalid model configuration: %s=%s", name, key, text);
+}
+
 void dtn_settings_from_model(struct dtn_settings *s, const struct dtn_model *model, const char *name)
 {
-	const char *seed = dtn_meta_get(&model->meta, "train.seed");
-	char *end = NULL;
+	const char *seed = expect(model, "train.seed", name), *held = expect(model, "train.held_back", name);
+	char *end;
 
 	memset(s, 0, sizeof(*s));
 	s->unet = model->unet;
 	s->schedule = model->schedule;
 	s->predict = model->predict;
 	for (int i = 0; i < SETTINGS; i++) {
-		const char *text = *setting[i].key ? dtn_meta_get(&model->meta, setting[i].key) : "";
+		const char *key = setting[i].key, *text;
 
-		if (!text)
-			dtn_die(DTN_INPUT, "%s: cannot be resumed: it does not say %s", name, setting[i].key);
-		if (*setting[i].key && !take(s, &setting[i], text))
-			dtn_die(DTN_INPUT, "%s: invalid model configuration: %s=%s", name, setting[i].key, text);
+		if (!*key)
+			continue;
+		text = expect(model, key, name);
+		if (!take(s, &setting[i], text))
+			invalid(name, key, text);
 	}
-	s->seed = seed ? strtoull(seed, &end, 10) : 0;
-	if (!seed || end == seed || *end)
-		dtn_die(DTN_INPUT, "%s: invalid model configuration: train.seed=%s", name, seed ? seed : "");
+	s->seed = strtoull(seed, &end, 10);
+	if (end == seed || *end)
+		invalid(name, "train.seed", seed);
+	s->held_back = strtod(held, &end);
+	if (end == held || *end || !(s->held_back >= 0 && s->held_back < 1))
+		invalid(name, "train.held_back", held);
 }
 
 void dtn_settings_compare(const struct dtn_settings *wanted, const struct dtn_settings *model,
@@ -228,6 +248,9 @@ void dtn_settings_compare(const struct dtn_settings *wanted, const struct dtn_se
 		free(ours);
 		free(theirs);
 	}
+	if (wanted->held_back_given && wanted->held_back != model->held_back)
+		dtn_usage("--val contradicts %s, which was trained with %g of its images held back", name,
+			  model->held_back);
 	if (wanted->seed && wanted->seed != model->seed)
 		dtn_usage("--seed %llu contradicts %s, which was trained with %llu",
 			  (unsigned long long)wanted->seed, name, (unsigned long long)model->seed);

@@ -28,6 +28,8 @@ struct dtn_settings {
 	double clip;                    /* 0: no clipping */
 	double ema, weight_decay;
 	bool flip;
+	double held_back;               /* fraction of the images that validates */
+	bool held_back_given;
 	uint64_t seed;
 	uint64_t given;                 /* bit i: setting i was given as an option */
 };

@@ -44,12 +44,12 @@ uint64_t dtn_training_memory(const struct dtn_settings *s, int type, int workers
 }
 
 void dtn_trainer_init(struct dtn_trainer *r, const struct dtn_settings *s, const struct dtn_data *data,
-		      double held_back, const struct dtn_backend *backend, int type, int workers)
+		      const struct dtn_backend *backend, int type, int workers)
 {
 	memset(r, 0, sizeof(*r));
 	r->settings = s;
 	r->data = data;
-	dtn_split_init(&r->split, data->images, held_back, s->seed);
+	dtn_split_init(&r->split, data->images, s->held_back, s->seed);
 	dtn_order_init(&r->order, &r->split, s->seed);
 	dtn_schedule_init(&r->schedule, &s->schedule);
 	dtn_training_graph(&r->graph, s, type, &r->x, &r->t, &r->target, &r->loss);

@@ -37,7 +37,7 @@ uint64_t dtn_training_memory(const struct dtn_settings *, int type, int workers)
 
 /* The weights are not set: dtn_trainer_start, or a reader does it before dtn_trainer_ready. */
 void dtn_trainer_init(struct dtn_trainer *, const struct dtn_settings *, const struct dtn_data *,
-		      double held_back, const struct dtn_backend *, int type, int workers);
+		      const struct dtn_backend *, int type, int workers);
 void dtn_trainer_start(struct dtn_trainer *);
 void dtn_trainer_ready(struct dtn_trainer *);
 void dtn_trainer_release(struct dtn_trainer *);

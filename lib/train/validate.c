@@ -1,0 +1,105 @@
+/* validate.c -- the loss on images that are not trained on.
+ *
+ * An evaluation is an image, a timestep and noise; which ones depends on its number and the seed, so two
+ * results differ only by the weights.  Few images are used several times, of many only the first ones.
+ */
+#include "lib/train/validate.h"
+
+#include "lib/rng.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FEWEST = 256, MOST = 2048 };     /* evaluations */
+
+void dtn_validator_init(struct dtn_validator *v, const struct dtn_trainer *r, const struct dtn_data *other)
+{
+	const struct dtn_settings *s = r->settings;
+
+	memset(v, 0, sizeof(*v));
+	v->trainer = r;
+	v->data = other ? other : r->data;
+	v->image = other ? NULL : r->split.held;
+	v->images = other ? (uint32_t)other->images : r->split.helds;
+	v->evaluations = v->images > MOST ? MOST : (int)v->images;
+	while (v->evaluations < FEWEST)
+		v->evaluations += (int)v->images;
+	v->slice = dtn_unet_slice(&s->unet);
+	dtn_training_graph(&v->graph, s, r->graph.type, &v->x, &v->t, &v->target, &v->loss);
+	dtn_net_init(&v->net, &v->graph, v->loss, false, r->net.backend, r->net.workers, r->optim.ema);
+	v->losses = dtn_alloc((size_t)v->evaluations, sizeof(double));
+	v->scratch = dtn_alloc((size_t)r->net.workers, sizeof(*v->scratch));
+	for (int w = 0; w < r->net.workers; w++)
+		dtn_scratch_init(&v->scratch[w], v->data);
+}
+
+void dtn_validator_release(struct dtn_validator *v)
+{
+	for (int w = 0; w < v->net.workers; w++)
+		dtn_scratch_release(&v->scratch[w]);
+	free(v->scratch);
+	free(v->losses);
+	dtn_net_release(&v->net);
+	dtn_graph_release(&v->graph);
+}
+
+/* The timestep of evaluation i: multiples of the golden ratio's fraction cover 0 .. T-1 evenly, however
+ * many of them there are. */
+static int timestep(const struct dtn_validator *v, int i)
+{
+	double u = ((double)i + 0.5) * 0.61803398874989485;
+
+	return (int)((u - floor(u)) * v->trainer->settings->schedule.steps);
+}
+
+static void prepare(const struct dtn_validator *v, struct dtn_run *run, int j, int i)
+{
+	const struct dtn_trainer *r = v->trainer;
+	struct dtn_scratch *scratch = &v->scratch[run->worker];
+	size_t n = v->data->image_bytes, at = (size_t)j * n;
+	uint32_t number = (uint32_t)i % v->images;
+	int t = timestep(v, i);
+
+	dtn_image(scratch, v->data, v->image ? v->image[number] : number, false);
+	dtn_rng_normal(dtn_rng(r->settings->seed, DTN_RNG_VALIDATION, (uint64_t)i, 0), scratch->eps, n);
+	dtn_add_noise(&r->schedule, t, (float *)dtn_value(run, v->x) + at, scratch->x0, scratch->eps, n);
+	dtn_target(&r->schedule, t, r->settings->predict, (float *)dtn_value(run, v->target) + at, scratch->x0,
+		   scratch->eps, n);
+	((int32_t *)dtn_value(run, v->t))[j] = t;
+}
+
+static void slice_job(void *arg, struct dtn_run *run, int slice)
+{
+	struct dtn_validator *v = arg;
+	int first = slice * v->slice;
+	const float *loss;
+
+	/* A last slice that is not full repeats its last evaluation. */
+	for (int j = 0; j < v->slice; j++)
+		prepare(v, run, j, first + j < v->evaluations ? first + j : v->evaluations - 1);
+	dtn_forward(run);
+	loss = dtn_value(run, v->loss);
+	for (int j = 0; j < v->slice && first + j < v->evaluations; j++)
+		v->losses[first + j] = (double)loss[j] * v->trainer->weight[timestep(v, first + j)];
+}
+
+struct dtn_validation dtn_validate(struct dtn_validator *v)
+{
+	struct dtn_validation result = { 0 };
+	int T = v->trainer->settings->schedule.steps, count[DTN_BINS] = { 0 };
+
+	dtn_net_pack(&v->net);
+	dtn_net_each(&v->net, (v->evaluations + v->slice - 1) / v->slice, slice_job, v);
+	for (int i = 0; i < v->evaluations; i++) {
+		int bin = (int)((int64_t)timestep(v, i) * DTN_BINS / T);
+
+		result.loss += v->losses[i];
+		result.bin[bin] += v->losses[i];
+		count[bin]++;
+	}
+	result.loss /= v->evaluations;
+	for (int b = 0; b < DTN_BINS; b++)
+		result.bin[b] /= count[b];      /* 0/0 is the NaN that is wanted */
+	return result;
+}
