@@ -1,10 +1,8 @@
-/* progress.h -- what a person sees of a run, and the table a program reads. */
+/* progress.h -- what a person sees of a run. */
 #ifndef DTN_PROGRESS_H
 #define DTN_PROGRESS_H
 
-#include "lib/train/validate.h"
-
-#include <stdio.h>
+#include "lib/train/step.h"
 
 /* Where a run ends: at the first limit that it meets.  0: none. */
 struct dtn_limits {
@@ -16,8 +14,8 @@ struct dtn_progress {
 	bool terminal;
 	struct dtn_limits limits;
 	double begun, shown;            /* clock */
-	double images, seconds;         /* of the latest steps: their rate */
-	double loss, weight;            /* a moving average is loss / weight */
+	double images, seconds, steps;  /* sums that forget: their quotients are averages of the latest steps */
+	double loss, losses;
 	int64_t step;
 	int width;                      /* of the line on the terminal */
 };
@@ -28,20 +26,13 @@ void dtn_progress_init(struct dtn_progress *, struct dtn_limits);
 void dtn_progress_step(struct dtn_progress *, int64_t step, const struct dtn_step *, int images,
 		       double seconds);
 
+/* Images a second, lately. */
+double dtn_progress_rate(const struct dtn_progress *);
+
 /* A whole line on stderr, terminal or not. */
 void dtn_progress_line(struct dtn_progress *);
 
 /* Text beside the line that is being rewritten; NULL takes the line away, before a message. */
 void dtn_progress_show(struct dtn_progress *, const char *text);
-
-/* --- the table of a run, TSV, a row a step ------------------------------------------------------ */
-
-struct dtn_log { FILE *file; const char *name; bool validates, failed; };
-
-/* Begin it, or go on with a file that has rows already.  name NULL: none; "-": stdout. */
-void dtn_log_open(struct dtn_log *, const char *name, bool resumed, bool validates);
-void dtn_log_row(struct dtn_log *, const struct dtn_counters *, const struct dtn_step *, double rate,
-		 double seconds, const struct dtn_validation *);
-void dtn_log_close(struct dtn_log *);   /* death with status 1 where it is not complete */
 
 #endif
