@@ -105,9 +105,12 @@ static void match_size(struct session *s)
 
 static void check_schedule(const struct dtn_settings *s)
 {
+	const char *wrong = dtn_schedule_check(&s->schedule);
 	struct dtn_schedule schedule;
 	double left;
 
+	if (wrong)
+		dtn_usage("%s", wrong);
 	dtn_schedule_init(&schedule, &s->schedule);
 	left = dtn_snr(&schedule, s->schedule.steps - 1);
 	if (left > 1e-3)

@@ -1,0 +1,121 @@
+/* dtn-train.c -- train a model on a stream of images. */
+#include "lib/train/train.h"
+
+#include <string.h>
+
+/* --help shows the default of a setting, where it is one text. */
+#define HELP_INT(help, value) help " (default: " value ")"
+#define HELP_REAL(help, value) help " (default: " value ")"
+#define HELP_FLOAT(help, value) help " (default: " value ")"
+#define HELP_CHOICE(help, value) help " (default: " value ")"
+#define HELP_MULT(help, value) help " (default: " value ")"
+#define HELP_ATTN(help, value) help " (default: " value ")"
+#define HELP_PAIR(help, value) help
+#define HELP_FLAG(help, value) help
+
+static const struct dtn_option options[] = {
+	{ "steps", 0, "N", "train for N steps in all" },
+	{ "epochs", 0, "N", "show every image N times" },
+	{ "time", 0, "TIME", "train for 90s, 4m or 2h" },
+	{ "resume", 0, NULL, "continue MODEL.ckpt, if that is newer, or MODEL" },
+	{ "val", 0, "STREAM|FRACTION", "validate on STREAM, or on a part that is held back" },
+	{ "val-every", 0, "N", "validate every N steps (default: each epoch)" },
+	{ "keep-best", 0, NULL, "keep what validates best in MODEL.best" },
+	{ "save-every", 0, "N", "write MODEL.ckpt every N steps (default: 10 minutes)" },
+	{ "log", 0, "FILE", "write a table, a row a step (-: stdout)" },
+	{ "max-mem", 0, "SIZE", "images in memory; others go to $TMPDIR (default: half of it)" },
+#define SETTING(option, letter, arg, kind, field, least, most, choices, value, key, help) \
+	{ option, letter, arg, HELP_##kind(help, value) },
+#include "lib/train/settings.def"
+#undef SETTING
+	{ "device", 0, "NAME", "auto|cpu|cuda" },
+	{ "precision", 0, "NAME", "auto|f32|bf16" },
+	{ NULL, 0, NULL, NULL }
+};
+
+static const struct dtn_command command = {
+	"-o MODEL [OPTION]... [STREAM]...",
+	"Train a denoising diffusion model on the images of sample streams.",
+	options, DTN_OUTPUT | DTN_THREADS | DTN_SEED | DTN_STREAM_OUT
+};
+
+/* --val 0.1 holds images back, --val NAME reads them. */
+static void validation(struct dtn_training *job, struct dtn_settings *settings, const struct dtn_args *args)
+{
+	settings->held_back_given = true;
+	settings->held_back = 0;
+	job->validation = NULL;
+	if (strspn(args->value, "0123456789.eE-") == strlen(args->value) && *args->value)
+		settings->held_back = dtn_args_real(args, 0, 0.9);
+	else
+		job->validation = args->value;
+}
+
+static bool run_option(struct dtn_training *job, struct dtn_settings *settings, const struct dtn_args *args)
+{
+	const char *name = args->name;
+
+	if (!strcmp(name, "steps"))
+		job->steps = dtn_args_int(args, 1, INT64_MAX);
+	else if (!strcmp(name, "epochs"))
+		job->epochs = dtn_args_int(args, 1, INT64_MAX);
+	else if (!strcmp(name, "time"))
+		job->seconds = dtn_args_time(args);
+	else if (!strcmp(name, "resume"))
+		job->resume = true;
+	else if (!strcmp(name, "val"))
+		validation(job, settings, args);
+	else if (!strcmp(name, "val-every"))
+		job->val_every = dtn_args_int(args, 1, INT64_MAX);
+	else if (!strcmp(name, "keep-best"))
+		job->keep_best = true;
+	else if (!strcmp(name, "save-every"))
+		job->save_every = dtn_args_int(args, 1, INT64_MAX);
+	else if (!strcmp(name, "log"))
+		job->log = args->value;
+	else if (!strcmp(name, "max-mem"))
+		job->max_memory = dtn_args_size(args), job->limited = true;
+	else if (!strcmp(name, "device"))
+		job->device = args->value;
+	else if (!strcmp(name, "precision"))
+		job->precision = args->value;
+	else
+		return false;
+	return true;
+}
+
+/* What no option can see alone. */
+static void check(const struct dtn_training *job, const struct dtn_settings *s)
+{
+	const struct dtn_args *a = job->args;
+
+	if (!a->output)
+		dtn_usage("-o MODEL is missing");
+	if (job->log && !strcmp(job->log, "-") && !strcmp(a->output, "-"))
+		dtn_usage("-o - and --log - both want stdout");
+	if ((int64_t)s->batch * s->accum > 1 << 20)
+		dtn_usage("--batch %d times --accum %d: more than %d images a step", s->batch, s->accum, 1 << 20);
+	if (s->decay != DTN_CONSTANT_RATE && !job->steps && !job->epochs && !job->seconds)
+		dtn_usage("--lr-decay wants to know the end: --steps, --epochs or --time");
+	if (job->keep_best && !job->resume && !s->held_back && !job->validation)
+		dtn_usage("--keep-best wants --val, to know what is good");
+}
+
+int main(int argc, char **argv)
+{
+	struct dtn_settings settings;
+	struct dtn_training job = { 0 };
+	struct dtn_args args;
+
+	dtn_begin(argv);
+	dtn_settings_default(&settings);
+	dtn_args_begin(&args, &command, argc, argv);
+	job.args = &args;
+	while (dtn_args_next(&args))
+		if (!run_option(&job, &settings, &args))
+			dtn_settings_option(&settings, &args);
+	settings.seed = args.seed;
+	check(&job, &settings);
+	dtn_train(&job, &settings);
+	return DTN_OK;
+}
