@@ -1,0 +1,105 @@
+/* labels.c -- names of classes, as a stream's metadata keeps them. */
+#include "lib/labels.h"
+
+#include "lib/base.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Bytes that dtn_escape leaves as they are may stand in metadata. */
+static char *escape(const char *name)
+{
+	size_t n = strlen(name);
+	char *out = dtn_alloc(3 * n + 1, 1), *q = out;
+
+	for (size_t i = 0; i < n;) {
+		size_t step = 1;
+		char *shown;
+
+		while (i + step < n && ((unsigned char)name[i + step] & 0xc0) == 0x80)
+			step++;
+		shown = dtn_escape(name + i, step);
+		if (strlen(shown) == step && name[i] != ',' && name[i] != '%') {
+			memcpy(q, name + i, step);
+			q += step;
+		} else {
+			for (size_t k = 0; k < step; k++)
+				q += sprintf(q, "%%%02X", (unsigned char)name[i + k]);
+		}
+		i += step;
+		free(shown);
+	}
+	*q = '\0';
+	return out;
+}
+
+char *dtn_labels_join(char *const *name, int n)
+{
+	size_t length = 1;
+	char *text, *q;
+
+	for (int i = 0; i < n; i++)
+		length += 3 * strlen(name[i]) + 1;
+	q = text = dtn_alloc(length, 1);
+	for (int i = 0; i < n; i++) {
+		char *one = escape(name[i]);
+
+		q += sprintf(q, "%s%s", i ? "," : "", one);
+		free(one);
+	}
+	return text;
+}
+
+static int hex(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 :
+	       c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static char *unescape(const char *text, size_t n)
+{
+	char *out = dtn_alloc(n + 1, 1), *q = out;
+
+	for (size_t i = 0; i < n; i++) {
+		int high = text[i] == '%' && i + 2 < n ? hex(text[i + 1]) : -1;
+		int low = high >= 0 ? hex(text[i + 2]) : -1;
+
+		if (low >= 0 && high + low > 0) {
+			*q++ = (char)(high << 4 | low);
+			i += 2;
+		} else {
+			*q++ = text[i];
+		}
+	}
+	return out;
+}
+
+int dtn_labels_split(const char *text, char ***name)
+{
+	int n = 0;
+
+	*name = NULL;
+	for (const char *p = text; p; n++) {
+		size_t length = strcspn(p, ",");
+
+		*name = dtn_realloc(*name, (size_t)n + 1, sizeof(**name));
+		(*name)[n] = unescape(p, length);
+		p = p[length] ? p + length + 1 : NULL;
+	}
+	return n;
+}
+
+int dtn_labels_find(const char *text, const char *name)
+{
+	char **all;
+	int n = dtn_labels_split(text, &all), found = -1;
+
+	for (int i = n - 1; i >= 0; i--) {
+		if (strcmp(all[i], name) == 0)
+			found = i;
+		free(all[i]);
+	}
+	free(all);
+	return found;
+}
