@@ -93,8 +93,8 @@ static bool not_an_image(struct dtn_source *s, const char *format, size_t n, str
 	if (n == 0)
 		return dtn_fault(fault, DTN_INPUT, "empty file");
 	if (format)
-		return dtn_fault(fault, DTN_INPUT, "neither PNG nor JPEG (%s)", format);
-	return dtn_fault(fault, DTN_INPUT, "neither PNG nor JPEG");
+		return dtn_fault(fault, DTN_INPUT, "%s, which cannot be read: wants PNG or JPEG", format);
+	return dtn_fault(fault, DTN_INPUT, "neither PNG, JPEG, IDX nor CIFAR-10 data");
 }
 
 /* The header of whatever it is.  Afterwards the decoder waits for rows or for being abandoned. */

@@ -18,16 +18,16 @@ struct dtn_bad {
 void dtn_bad_one(struct dtn_bad *, const char *path, const struct dtn_fault *);
 
 struct dtn_file {
-	size_t path;                    /* in dtn_list.text */
-	size_t below;                   /* where in the path what is below the named folder begins; 0: named itself */
+	size_t path;                    /* begins there in dtn_list.text */
 	uint64_t first;                 /* images in the files before this one */
 	int class;                      /* of all its images; -1: none, or each has its own */
-	int fd;                         /* open already; -1: open it by path */
+	int fd;                         /* open already; -1: to be opened */
 	struct dtn_packed *packed;      /* NULL: one PNG or JPEG */
+	int *map;                       /* the number of each class of a packed file */
 };
 
 struct dtn_list {
-	struct dtn_packed_ask ask;      /* set by the caller, like bad */
+	struct dtn_packed_ask ask;
 	struct dtn_bad *bad;
 	char *text;                     /* all paths, each ended by a zero */
 	size_t text_used, text_room;
@@ -35,21 +35,34 @@ struct dtn_list {
 	size_t files, file_room;
 	uint64_t images;
 	char **class;                   /* names, in the order of their numbers */
-	int classes;                    /* 0: no labels */
+	int classes, class_room;        /* 0: no labels */
 };
 
 void dtn_list_init(struct dtn_list *, const struct dtn_packed_ask *, struct dtn_bad *);
 void dtn_list_add(struct dtn_list *, const char *path);         /* a file, a folder or "-" */
-void dtn_list_add_from(struct dtn_list *, const char *path);    /* a file of such, one a line */
+void dtn_list_add_from(struct dtn_list *, const char *path);    /* those that a file names, one a line */
 void dtn_list_finish(struct dtn_list *);                        /* numbers images and classes */
 void dtn_list_release(struct dtn_list *);
 
 const char *dtn_list_path(const struct dtn_list *, size_t file);        /* as messages name it */
 
+/* A descriptor of the file for reading, -1 with errno; give it back with dtn_list_close. */
+int dtn_list_open(const struct dtn_list *, size_t file);
+void dtn_list_close(const struct dtn_list *, size_t file, int fd);
+
 /* The file that holds image number i, which is below `images`. */
 size_t dtn_list_find(const struct dtn_list *, uint64_t i);
 
-/* The number of the class that a packed file calls `label`. */
-int dtn_list_class(const struct dtn_list *, size_t file, int label);
+/* For the parts of the list's own code: a file at the end; a class's name, -1 where none are wanted. */
+struct dtn_file *dtn_list_append(struct dtn_list *, const char *path);
+int dtn_list_class(struct dtn_list *, const char *name, size_t length);
+void dtn_list_folder(struct dtn_list *, const char *path);
+
+/* Recognise what is open as `fd` and append it: one image, or a packed file.  FOUND in a folder, it is
+ * passed over, and `fd` closed, when it is none; NAMED by the user, it is an image or bad; what comes
+ * PIPED has, besides, no other file beside it. */
+enum dtn_how { DTN_FOUND, DTN_NAMED, DTN_PIPED };
+
+void dtn_list_recognise(struct dtn_list *, const char *path, int fd, enum dtn_how);
 
 #endif

@@ -251,7 +251,7 @@ static void cifar(struct dtn_packed *p, const char *path, uint64_t size, bool la
 	p->count = (uint32_t)(size / CIFAR_RECORD);
 	p->labelled = labels;
 	p->classes = labels ? CIFAR_CLASSES : 0;
-	if (labels)
+	if (labels && path)
 		cifar_names(p, path);
 }
 
@@ -313,7 +313,7 @@ static bool recognise(struct dtn_packed *p, const char *path, const struct dtn_p
 		if (p->gz ? !gz_could_hold(p, (uint64_t)status.st_size, fault)
 			  : !length_fits(p, (uint64_t)status.st_size, fault))
 			return false;
-		return !ask->labels || idx_labels(p, path, fault);
+		return !ask->labels || !path || idx_labels(p, path, fault);
 	}
 	if (status.st_size % CIFAR_RECORD != 0 || head[0] >= CIFAR_CLASSES ||
 	    status.st_size / CIFAR_RECORD > INT32_MAX)

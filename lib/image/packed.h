@@ -17,8 +17,8 @@ struct dtn_packed_ask {
 };
 
 /* Is it one of these?  NULL with fault->status DTN_OK: no.  NULL otherwise: it is, and not acceptable.
- * `path` is where labels and names of classes are looked for, beside it.  The packed file owns `fd` from
- * success on. */
+ * `path` is where labels and names of classes are looked for, beside it; NULL: nowhere.  The packed file
+ * owns `fd` from success on. */
 struct dtn_packed *dtn_packed_open(const char *path, int fd, const struct dtn_packed_ask *,
 				   struct dtn_fault *);
 void dtn_packed_close(struct dtn_packed *);
