@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,33 +93,26 @@ void dtn_list_recognise(struct dtn_list *l, const char *path, int fd, enum dtn_h
 
 /* --- what a user names ----------------------------------------------------------------------------- */
 
-static bool waited(int fd)
-{
-	struct pollfd wait = { fd, POLLIN, 0 };
+enum { BLOCK = 1 << 18 };
 
-	return errno == EINTR || (errno == EAGAIN && poll(&wait, 1, -1) >= 0);
-}
+/* More than this from a pipe is no set of images, but a mistake that would fill the disk. */
+static const uint64_t most_from_pipe = (uint64_t)16 << 30;
 
 /* A pipe can be read only once and in order, so it is copied into a file without a name. */
 static int spool(int pipe, const char *name)
 {
-	enum { BLOCK = 1 << 18 };
 	char *block = dtn_alloc(BLOCK, 1);
 	FILE *file = tmpfile();
+	uint64_t total = 0;
+	size_t n;
 	int fd;
 
 	if (!file)
 		dtn_die(DTN_ENV, "temporary file:");
-	for (;;) {
-		ssize_t n = read(pipe, block, BLOCK);
-
-		if (n < 0 && waited(pipe))
-			continue;
-		if (n < 0)
-			dtn_die(DTN_ENV, "%s:", name);
-		if (n == 0)
-			break;
-		if (fwrite(block, 1, (size_t)n, file) != (size_t)n)
+	while ((n = dtn_input_read(pipe, name, block, BLOCK)) > 0) {
+		if ((total += n) > most_from_pipe)
+			dtn_die(DTN_INPUT, "%s: longer than any set of images", name);
+		if (fwrite(block, 1, n, file) != n)
 			dtn_die(DTN_ENV, "temporary file:");
 	}
 	if (fflush(file) != 0)
@@ -183,24 +175,13 @@ void dtn_list_add(struct dtn_list *l, const char *path)
 /* The whole of a file that need not be a regular one. */
 static char *read_all(int fd, const char *name, size_t *length)
 {
-	char *text = NULL;
-	size_t used = 0, room = 0;
+	char *text = dtn_alloc(BLOCK, 1);
+	size_t n;
 
-	for (;;) {
-		ssize_t n;
-
-		if (used == room)
-			text = dtn_realloc(text, room = 2 * room + 65536, 1);
-		n = read(fd, text + used, room - used);
-		if (n < 0 && waited(fd))
-			continue;
-		if (n < 0)
-			dtn_die(DTN_ENV, "%s:", name);
-		if (n == 0)
-			break;
-		used += (size_t)n;
+	for (*length = 0; (n = dtn_input_read(fd, name, text + *length, BLOCK)) > 0;) {
+		*length += n;
+		text = dtn_realloc(text, *length + BLOCK, 1);
 	}
-	*length = used;
 	return text;
 }
 
