@@ -1,0 +1,67 @@
+# common.bash -- what the Bats files share: where the programs are, streams to feed them, how to look
+#
+# A test finds the programs through BIN; a program of the same name that is installed on this machine
+# is never found, because a folder of failing dummies comes before the rest of PATH.
+# shellcheck shell=bash
+bats_require_minimum_version 1.5.0
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+BIN=${BIN:-build/opt/bin}
+[[ $BIN == /* ]] || BIN=$ROOT/$BIN
+TOOLS=$ROOT/build/opt/tests/tools
+PATH=$BIN:$ROOT/build/check/block:$PATH
+export ROOT BIN TOOLS PATH LC_ALL=C
+unset LANG LANGUAGE NO_COLOR POSIXLY_CORRECT
+
+# The programs that were built.
+programs() {
+	local path
+	for path in "$BIN"/dtn-*; do
+		basename "$path"
+	done
+}
+
+# A stream of samples whose pixels are known: see tests/tools/stream.c.
+stream() { "$TOOLS/stream" "$@"; }
+
+# A PNG file as text: size and pixels, or with -t what it says of itself.
+unpng() { "$TOOLS/unpng" "$@"; }
+
+# Run COMMAND LINE with a terminal as stdin, stdout and stderr; what it printed is on stdout.
+on_terminal() { script -qec "$1" /dev/null </dev/null | tr -d '\r'; return "${PIPESTATUS[0]}"; }
+
+# Stop with a message.
+fail() {
+	printf '%s\n' "$*" >&2
+	return 1
+}
+
+# same WHAT EXPECTED FOUND
+same() { [[ $2 == "$3" ]] || fail "$1: expected '$2', found '$3'"; }
+
+# absent PATTERN FILE ("! grep" would not fail a Bats test)
+absent() { if grep -- "$1" "$2" >&2; then fail "'$1' is in $2"; fi; }
+
+# fails STATUS PATTERN COMMAND...: ends with the status, prints nothing, and one line on stderr that
+# matches the pattern (a usage error: and where to look for help).
+fails() {
+	local status=0 expected=$1 pattern=$2 lines
+	shift 2
+	"$@" >"$BATS_TEST_TMPDIR/.out" 2>"$BATS_TEST_TMPDIR/.err" || status=$?
+	same "status of '$*', which said '$(cat "$BATS_TEST_TMPDIR/.err")'" "$expected" $status
+	lines=$(wc -l <"$BATS_TEST_TMPDIR/.err")
+	if ((lines == 2)); then
+		tail -n 1 "$BATS_TEST_TMPDIR/.err" | grep -qE "^Try 'dtn-[a-z]+ --help'\.$" ||
+			fail "two lines: $(cat "$BATS_TEST_TMPDIR/.err")"
+	else
+		same "lines on stderr of '$*': $(cat "$BATS_TEST_TMPDIR/.err")" 1 "$lines"
+	fi
+	head -n 1 "$BATS_TEST_TMPDIR/.err" | grep -qE -- "$pattern" ||
+		fail "'$*' said '$(cat "$BATS_TEST_TMPDIR/.err")', which is not '$pattern'"
+}
+
+# The commands in the EXAMPLES section of a manual page: what stands in its literal displays.
+examples() {
+	awk '/^\.Sh / { on = $2 == "EXAMPLES" } /^\.Bd|^\.Dl/ && on { d = /^\.Bd/; if (!d) { sub(/^\.Dl /, ""); print } next }
+		/^\.Ed/ { d = 0 } on && d' "$1" | sed 's/\\e/\\/g; s/\\(ti/~/g; s/\\-/-/g; s/\\&//g; s/^\$ //'
+}
