@@ -1,0 +1,261 @@
+/* sample.c -- many images from one model, on every core, in order. */
+#include "lib/diffusion/sample.h"
+
+#include "lib/rng.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct worker {
+	float *x, *output;              /* [S,H,W,C] */
+	float *z;                       /* [H,W,C] */
+	float *frame;                   /* [S,H,W,C] */
+	int32_t *t;                     /* [S] */
+};
+
+/* Slices in work and those that wait for an earlier one.  Slice k lives in slot k % slots, which it may
+ * take when slice k - slots has been emitted; the first that is not emitted never waits. */
+struct ring {
+	pthread_mutex_t lock;
+	pthread_cond_t moved;
+	char **result;                  /* per slot: [S,frames,H,W,C] of the result's type */
+	bool *ready;                    /* per slot */
+	int emitted, slices;
+};
+
+struct all {
+	const struct dtn_sampling *s;
+	struct worker *worker;
+	struct ring ring;
+	size_t image;                   /* numbers of one */
+	size_t sample_bytes;
+	uint64_t begin;                 /* of the first slice */
+	atomic_llong done;              /* steps */
+	pthread_mutex_t showing;
+};
+
+void dtn_sampling_graph(struct dtn_sampling_graph *g, const struct dtn_unet *u, int type)
+{
+	int S = g->slice = dtn_unet_slice(u);
+
+	dtn_graph_init(&g->graph, type);
+	g->x = dtn_input(&g->graph, "x", DTN_F32, (struct dtn_shape){ 4, { S, u->height, u->width, u->colours } });
+	g->t = dtn_input(&g->graph, "t", DTN_I32, (struct dtn_shape){ 1, { S } });
+	g->prediction = dtn_unet(&g->graph, u, g->x, g->t);
+}
+
+void dtn_to_u8(uint8_t *to, const float *x, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		float v = (x[i] + 1) * 127.5f + 0.5f;
+		to[i] = v >= 255 ? 255 : v > 0 ? (uint8_t)v : 0;
+	}
+}
+
+/* --- the way of one slice ------------------------------------------------------------------------------ */
+
+/* After how many steps is frame f of F taken?  The first before any, the last after all S. */
+static int frame_step(int f, int F, int S)
+{
+	return F > 1 ? (int)(((int64_t)f * S * 2 + F - 1) / (2 * (F - 1))) : S;
+}
+
+static void start(struct all *all, struct worker *w, uint64_t first)
+{
+	for (int k = 0; k < all->s->graph->slice; k++)
+		dtn_rng_normal(dtn_rng(all->s->seed, DTN_RNG_START, first + (uint64_t)k, 0),
+			       w->x + (size_t)k * all->image, all->image);
+}
+
+static void predict(struct all *all, struct worker *w, struct dtn_run *run, int t)
+{
+	const struct dtn_sampling_graph *g = all->s->graph;
+	const struct dtn_backend *b = all->s->net->backend;
+	const size_t bytes = (size_t)g->slice * all->image * sizeof(float);
+
+	for (int k = 0; k < g->slice; k++)
+		w->t[k] = t;
+	b->put(dtn_value(run, g->x), w->x, bytes);
+	b->put(dtn_value(run, g->t), w->t, (size_t)g->slice * sizeof(*w->t));
+	dtn_forward(run);
+	b->get(w->output, dtn_value(run, g->prediction), bytes);
+}
+
+static void step(struct all *all, struct worker *w, uint64_t first, int i)
+{
+	const struct dtn_sampling *s = all->s;
+	const bool noisy = dtn_sampler_noisy(s->sampler, i);
+
+	for (int k = 0; k < s->graph->slice; k++) {
+		size_t at = (size_t)k * all->image;
+		if (noisy)
+			dtn_rng_normal(dtn_rng(s->seed, DTN_RNG_STEP, first + (uint64_t)k, (uint32_t)i), w->z,
+				       all->image);
+		dtn_sampler_step(s->sampler, i, w->x + at, w->output + at, w->z, all->image);
+	}
+}
+
+/* Put x [S,H,W,C] into the result for all frames, from number f on, that are due after i steps; returns the
+ * number of the next frame. */
+static int keep_frames(struct all *all, char *result, const float *x, int f, int i)
+{
+	const struct dtn_sampling *s = all->s;
+
+	for (; f < s->frames && frame_step(f, s->frames, s->sampler->config.steps) == i; f++)
+		for (int k = 0; k < s->graph->slice; k++) {
+			char *to = result + ((size_t)k * (size_t)s->frames + (size_t)f) * all->sample_bytes;
+			if (s->type == DTN_U8)
+				dtn_to_u8((uint8_t *)to, x + (size_t)k * all->image, all->image);
+			else
+				memcpy(to, x + (size_t)k * all->image, all->sample_bytes);
+		}
+	return f;
+}
+
+static void count_step(struct all *all)
+{
+	const struct dtn_sampling *s = all->s;
+	int64_t done = atomic_fetch_add(&all->done, 1) + 1;
+
+	if (s->progress && pthread_mutex_trylock(&all->showing) == 0) {
+		s->progress(s->arg, done, (int64_t)all->ring.slices * s->sampler->config.steps);
+		pthread_mutex_unlock(&all->showing);
+	}
+}
+
+/* x_T to x_0, keeping the frames that are due.  `first`: index of the slice's first image. */
+static void whole_way(struct all *all, struct worker *w, struct dtn_run *run, uint64_t first, char *result)
+{
+	const struct dtn_sampling *s = all->s;
+	const int S = s->sampler->config.steps;
+	int f = 0;
+
+	start(all, w, first);
+	for (int i = 0; i < S; i++) {
+		if (!s->x0_frames)
+			f = keep_frames(all, result, w->x, f, i);
+		predict(all, w, run, s->sampler->t[i]);
+		if (s->x0_frames) {
+			dtn_sampler_x0(s->sampler, i, w->frame, w->x, w->output,
+				       (size_t)s->graph->slice * all->image);
+			f = keep_frames(all, result, w->frame, f, i);
+		}
+		step(all, w, first, i);
+		count_step(all);
+	}
+	keep_frames(all, result, w->x, f, S);
+}
+
+/* --- in order ---------------------------------------------------------------------------------------------- */
+
+/* The part of a slice that is wanted. */
+static void emit(struct all *all, int slice, const char *result)
+{
+	const struct dtn_sampling *s = all->s;
+	const uint64_t S = (uint64_t)s->graph->slice, first = all->begin + (uint64_t)slice * S;
+	const uint64_t end = s->first + (uint64_t)s->n, frames = (uint64_t)s->frames;
+	uint64_t from = first < s->first ? s->first - first : 0, to = first + S > end ? end - first : S;
+
+	s->emit(s->arg, result + from * frames * all->sample_bytes, (to - from) * frames);
+}
+
+static char *take_slot(struct all *all, int slice)
+{
+	struct ring *r = &all->ring;
+
+	pthread_mutex_lock(&r->lock);
+	while (slice >= r->emitted + all->s->slots)
+		pthread_cond_wait(&r->moved, &r->lock);
+	pthread_mutex_unlock(&r->lock);
+	return r->result[slice % all->s->slots];
+}
+
+/* Workers block all signals; a reader that has gone away must end the program, as it ends any filter. */
+static void deliver(struct all *all, int slice)
+{
+	struct ring *r = &all->ring;
+	const int slots = all->s->slots;
+	sigset_t broken_pipe;
+
+	sigemptyset(&broken_pipe);
+	sigaddset(&broken_pipe, SIGPIPE);
+	pthread_sigmask(SIG_UNBLOCK, &broken_pipe, NULL);
+	pthread_mutex_lock(&r->lock);
+	r->ready[slice % slots] = true;
+	while (r->emitted < r->slices && r->ready[r->emitted % slots]) {
+		emit(all, r->emitted, r->result[r->emitted % slots]);
+		r->ready[r->emitted % slots] = false;
+		r->emitted++;
+	}
+	pthread_cond_broadcast(&r->moved);
+	pthread_mutex_unlock(&r->lock);
+}
+
+static void one_slice(void *arg, struct dtn_run *run, int slice)
+{
+	struct all *all = arg;
+	char *result = take_slot(all, slice);
+
+	whole_way(all, &all->worker[run->worker], run,
+		  all->begin + (uint64_t)slice * (uint64_t)all->s->graph->slice, result);
+	deliver(all, slice);
+}
+
+/* --- memory -------------------------------------------------------------------------------------------------- */
+
+static void get_memory(struct all *all)
+{
+	const struct dtn_sampling *s = all->s;
+	const size_t S = (size_t)s->graph->slice;
+
+	all->worker = dtn_alloc((size_t)s->net->workers, sizeof(*all->worker));
+	for (int k = 0; k < s->net->workers; k++)
+		all->worker[k] = (struct worker){
+			dtn_alloc(S * all->image, sizeof(float)), dtn_alloc(S * all->image, sizeof(float)),
+			dtn_alloc(all->image, sizeof(float)), dtn_alloc(S * all->image, sizeof(float)),
+			dtn_alloc(S, sizeof(int32_t))
+		};
+	all->ring.result = dtn_alloc((size_t)s->slots, sizeof(*all->ring.result));
+	all->ring.ready = dtn_alloc((size_t)s->slots, sizeof(*all->ring.ready));
+	for (int k = 0; k < s->slots; k++)
+		all->ring.result[k] = dtn_alloc(S * (size_t)s->frames, all->sample_bytes);
+}
+
+static void free_memory(struct all *all)
+{
+	for (int k = 0; k < all->s->net->workers; k++) {
+		free(all->worker[k].x);
+		free(all->worker[k].output);
+		free(all->worker[k].z);
+		free(all->worker[k].frame);
+		free(all->worker[k].t);
+	}
+	for (int k = 0; k < all->s->slots; k++)
+		free(all->ring.result[k]);
+	free(all->ring.result);
+	free(all->ring.ready);
+	free(all->worker);
+}
+
+void dtn_sample(struct dtn_sampling *s)
+{
+	const struct dtn_shape shape = s->graph->graph.node[s->graph->x].shape;
+	const uint64_t S = (uint64_t)s->graph->slice;
+	struct all all = { .s = s, .image = dtn_shape_count(shape) / (size_t)shape.dim[0] };
+
+	all.sample_bytes = all.image * dtn_type_size(s->type);
+	all.begin = s->first / S * S;
+	all.ring.slices = (int)((s->first + (uint64_t)s->n - all.begin + S - 1) / S);
+	pthread_mutex_init(&all.ring.lock, NULL);
+	pthread_mutex_init(&all.showing, NULL);
+	pthread_cond_init(&all.ring.moved, NULL);
+	get_memory(&all);
+	dtn_net_each(s->net, all.ring.slices, one_slice, &all);
+	free_memory(&all);
+	pthread_cond_destroy(&all.ring.moved);
+	pthread_mutex_destroy(&all.showing);
+	pthread_mutex_destroy(&all.ring.lock);
+}

@@ -1,0 +1,49 @@
+/* sample.h -- many images from one model, on every core, in order.
+ *
+ * Image i is made of the noise of (seed, i) alone, whatever other images are asked for.  Images are
+ * made in slices: the whole way of a slice, all steps, is one job of one worker, so workers never wait
+ * for each other.  Slices begin at multiples of their size; an image outside of what is wanted is made
+ * and dropped.  So an image has the same place in the same slice in every run.
+ */
+#ifndef DTN_SAMPLE_H
+#define DTN_SAMPLE_H
+
+#include "lib/diffusion/sampler.h"
+#include "lib/nn/run.h"
+#include "lib/nn/unet.h"
+
+/* What a sampling graph is made of: x [S,H,W,C], t [S] -> prediction [S,H,W,C]. */
+struct dtn_sampling_graph {
+	struct dtn_graph graph;
+	dtn_id x, t, prediction;
+	int slice;                      /* S */
+};
+
+/* type: DTN_F32 or DTN_BF16. */
+void dtn_sampling_graph(struct dtn_sampling_graph *, const struct dtn_unet *, int type);
+
+struct dtn_sampling {
+	const struct dtn_sampling_graph *graph;
+	struct dtn_net *net;            /* of the graph, with packed weights */
+	const struct dtn_sampler *sampler;
+	uint64_t seed, first;           /* of the images */
+	int n;
+	int frames;                     /* of each image's way, evenly spaced; 1: the image alone */
+	bool x0_frames;                 /* frames show what the network takes the image for */
+	int type;                       /* of the result: DTN_F32 in [-1,1], or DTN_U8 */
+	int slots;                      /* slices that exist at once, being made or waiting for their turn */
+
+	/* Samples in order, image by image, frame by frame: n of them; called by one worker at a time. */
+	void (*emit)(void *arg, const void *samples, size_t n);
+
+	/* Of all steps, `done` are done; called by one worker at a time.  May be NULL. */
+	void (*progress)(void *arg, int64_t done, int64_t all);
+	void *arg;
+};
+
+void dtn_sample(struct dtn_sampling *);
+
+/* round((x+1) 127.5), within 0 .. 255; a NaN becomes 0. */
+void dtn_to_u8(uint8_t *, const float *, size_t n);
+
+#endif

@@ -1,0 +1,64 @@
+/* line.c -- one line on a terminal that is written over and over.
+ *
+ * Blanks rather than escape sequences rub out a longer line, so nothing depends on the terminal's kind.
+ */
+#include "lib/line.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static const double Pause = 0.1;        /* seconds */
+
+void dtn_line_init(struct dtn_line *line)
+{
+	*line = (struct dtn_line){ .terminal = isatty(2) && dtn_verbosity >= 0 };
+}
+
+bool dtn_line_due(struct dtn_line *line)
+{
+	double now = dtn_seconds();
+
+	if (!line->terminal || now - line->shown < Pause)
+		return false;
+	line->shown = now;
+	return true;
+}
+
+void dtn_line_show(struct dtn_line *line, const char *format, ...)
+{
+	char text[200];
+	va_list args;
+	int n = snprintf(text, sizeof(text), "%s: ", dtn_program), before = line->width;
+
+	if (!line->terminal)
+		return;
+	va_start(args, format);
+	n += vsnprintf(text + n, sizeof(text) - (size_t)n, format, args);
+	va_end(args);
+	line->width = n < (int)sizeof(text) ? n : (int)sizeof(text) - 1;
+	fprintf(stderr, "\r%s%*s", text, before > line->width ? before - line->width : 0, "");
+	fflush(stderr);
+}
+
+void dtn_line_clear(struct dtn_line *line)
+{
+	if (line->terminal && line->width > 0) {
+		fprintf(stderr, "\r%*s\r", line->width, "");
+		fflush(stderr);
+	}
+	line->width = 0;
+}
+
+const char *dtn_clock_text(double seconds)
+{
+	static _Thread_local char text[40];
+	long s = seconds > 0 ? seconds < 1e9 ? lround(seconds) : 1000000000 : 0;
+
+	if (s < 3600)
+		snprintf(text, sizeof(text), "%ld:%02ld", s / 60, s % 60);
+	else
+		snprintf(text, sizeof(text), "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+	return text;
+}
