@@ -40,7 +40,8 @@ static const struct dtn_command command = {
 };
 
 /* --val 0.1 holds images back, --val NAME reads them. */
-static void validation(struct dtn_training *job, struct dtn_settings *settings, const struct dtn_args *args)
+static void validation(struct dtn_training *job, struct dtn_settings *settings,
+		       const struct dtn_args *args)
 {
 	settings->held_back_given = true;
 	settings->held_back = 0;
@@ -51,7 +52,8 @@ static void validation(struct dtn_training *job, struct dtn_settings *settings, 
 		job->validation = args->value;
 }
 
-static bool run_option(struct dtn_training *job, struct dtn_settings *settings, const struct dtn_args *args)
+static bool run_option(struct dtn_training *job, struct dtn_settings *settings,
+		       const struct dtn_args *args)
 {
 	const char *name = args->name;
 
@@ -94,7 +96,8 @@ static void check(const struct dtn_training *job, const struct dtn_settings *s)
 	if (job->log && !strcmp(job->log, "-") && !strcmp(a->output, "-"))
 		dtn_usage("-o - and --log - both want stdout");
 	if ((int64_t)s->batch * s->accum > 1 << 20)
-		dtn_usage("--batch %d times --accum %d: more than %d images a step", s->batch, s->accum, 1 << 20);
+		dtn_usage("--batch %d times --accum %d: more than %d images a step", s->batch,
+			  s->accum, 1 << 20);
 	if (s->decay != DTN_CONSTANT_RATE && !job->steps && !job->epochs && !job->seconds)
 		dtn_usage("--lr-decay wants to know the end: --steps, --epochs or --time");
 	if (job->keep_best && !job->resume && !s->held_back && !job->validation)

@@ -32,9 +32,11 @@ int dtn_precision(const struct dtn_backend *backend, const char *name, const cha
 	if (strcmp(wanted, "bf16"))
 		dtn_usage("--precision %s: wants auto, f32 or bf16", wanted);
 	if (!backend->bf16 && chosen)
-		dtn_die(DTN_ENV, "--precision bf16: this processor has no arithmetic for it (AMX or AVX512_BF16)");
+		dtn_die(DTN_ENV,
+			"--precision bf16: this processor lacks AMX and AVX512_BF16");
 	if (!backend->bf16)
-		dtn_die(DTN_ENV, "the model was trained in bf16, for which this processor has no arithmetic: "
-			"--precision f32 goes on without");
+		dtn_die(DTN_ENV,
+			"the model was trained in bf16, for which this processor has no "
+			"arithmetic: --precision f32 goes on without");
 	return DTN_BF16;
 }

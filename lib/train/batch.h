@@ -1,8 +1,8 @@
 /* batch.h -- which images come next, and what the network is shown of them.
  *
- * Training draws one sequence of samples that never ends: sample p is image order[p mod n] of epoch p / n.
- * Its timestep, noise and flip depend on the seed and on p alone, so nothing depends on the size of slices,
- * on workers, or on where a run was stopped.
+ * Training draws one sequence of samples that never ends: sample p is image order[p mod n] of
+ * epoch p / n. Its timestep, noise and flip depend on the seed and on p alone, so nothing depends
+ * on the size of slices, on workers, or on where a run was stopped.
  */
 #ifndef DTN_BATCH_H
 #define DTN_BATCH_H

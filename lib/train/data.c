@@ -1,9 +1,9 @@
 /* data.c -- read sample streams once, fetch their images many times in any order.
  *
- * A record is either kept as its pixels or, when those would exceed the limit, as the compressed chunks
- * it came in, which are checked once and appended to the spool as they are.  A chunk is larger than most
- * images, so a spooled image costs the decoding of the others beside it; the order of the images never
- * depends on where they are kept.
+ * A record is either kept as its pixels or, when those would exceed the limit, as the compressed
+ * chunks it came in, which are checked once and appended to the spool as they are. A chunk is
+ * larger than most images, so a spooled image costs the decoding of the others beside it; the
+ * order of the images never depends on where they are kept.
  */
 #include "lib/train/data.h"
 
@@ -71,7 +71,7 @@ static size_t larger(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
-/* Keep the record's images as chunks.  Each is decoded once, so that damage is found before training. */
+/* Keep the record's images as chunks, decoded once to find damage before training. */
 static void spool(struct dtn_data *d, struct dtn_block *b, int tensor)
 {
 	struct dtn_chunk chunk;
@@ -102,7 +102,8 @@ static void fetch_piece(struct dtn_fetch *f, const struct dtn_data *d, const str
 	if (f->at == p->at)
 		return;
 	for (size_t have = 0; have < p->stored;) {
-		ssize_t n = pread(d->spool, f->stored + have, p->stored - have, (off_t)(p->at + have));
+		ssize_t n = pread(d->spool, f->stored + have, p->stored - have,
+				  (off_t)(p->at + have));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -125,14 +126,18 @@ static int image_tensor(const struct dtn_data *d, const struct dtn_record *r)
 	const struct dtn_tensor *t;
 
 	if (dtn_find_tensor(r, DTN_NOISED, NULL) >= 0)
-		dtn_reader_die(d->reader, "images with noise (dtn-noise); training wants them clean");
+		dtn_reader_die(d->reader,
+			       "images with noise (dtn-noise); training wants them clean");
 	if (i < 0)
 		dtn_reader_die(d->reader, "no images to train on");
 	t = &r->tensor[i];
 	if (t->batched && t->rank == 5)
-		dtn_reader_die(d->reader, "frames of a trajectory (dtn-sample --trace); training wants images");
+		dtn_reader_die(d->reader,
+			       "frames of a trajectory (dtn-sample --trace); "
+			       "training wants images");
 	if (t->type != DTN_U8 || t->rank != 4 || !t->batched)
-		dtn_reader_die(d->reader, "tensor \"%s\": training wants u8 images [N,H,W,C]", t->name);
+		dtn_reader_die(d->reader, "tensor \"%s\": training wants u8 images [N,H,W,C]",
+			       t->name);
 	for (int k = 1; k < 4; k++)
 		if (t->dim[k] == 0 || t->dim[k] > 65535)
 			dtn_reader_die(d->reader, "cannot train on images of %llux%llux%llu",
@@ -143,11 +148,12 @@ static int image_tensor(const struct dtn_data *d, const struct dtn_record *r)
 
 static void compare(const struct dtn_data *d, const struct dtn_tensor *t)
 {
-	if ((int)t->dim[1] == d->height && (int)t->dim[2] == d->width && (int)t->dim[3] == d->colours)
+	if ((int)t->dim[1] == d->height && (int)t->dim[2] == d->width &&
+	    (int)t->dim[3] == d->colours)
 		return;
-	dtn_reader_die(d->reader, "segment %d: incompatible field \"%s\": %dx%dx%d after %dx%dx%d", d->segment,
-		       t->name, (int)t->dim[2], (int)t->dim[1], (int)t->dim[3], d->width, d->height,
-		       d->colours);
+	dtn_reader_die(d->reader, "segment %d: incompatible field \"%s\": %dx%dx%d after %dx%dx%d",
+		       d->segment, t->name, (int)t->dim[2], (int)t->dim[1], (int)t->dim[3],
+		       d->width, d->height, d->colours);
 }
 
 static bool next_segment(struct dtn_data *d)
@@ -205,10 +211,12 @@ static void keep(struct dtn_data *d, const struct dtn_record *r)
 	}
 	d->images += samples;
 	if (d->images > INT32_MAX)
-		dtn_die(DTN_INPUT, "%s: more than %d images", dtn_reader_name(d->reader), INT32_MAX);
+		dtn_die(DTN_INPUT, "%s: more than %d images", dtn_reader_name(d->reader),
+			INT32_MAX);
 }
 
-void dtn_data_open(struct dtn_data *d, int operands, char *const *operand, uint64_t max_memory, int threads)
+void dtn_data_open(struct dtn_data *d, int operands, char *const *operand, uint64_t max_memory,
+		   int threads)
 {
 	const struct dtn_record *r;
 	const struct dtn_tensor *t;
@@ -291,7 +299,8 @@ static const struct dtn_block *find(const struct dtn_data *d, uint64_t image)
 	return &d->block[low];
 }
 
-const uint8_t *dtn_fetch_image(struct dtn_fetch *f, const struct dtn_data *d, uint64_t image, uint8_t *into)
+const uint8_t *dtn_fetch_image(struct dtn_fetch *f, const struct dtn_data *d, uint64_t image,
+			       uint8_t *into)
 {
 	const struct dtn_block *b = find(d, image);
 	uint64_t begin = (image - b->first) * d->image_bytes, end = begin + d->image_bytes, at = 0;

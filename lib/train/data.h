@@ -1,4 +1,4 @@
-/* data.h -- the images to train on: u8 in memory, and beyond a limit compressed in an unlinked file. */
+/* data.h -- the images to train on: in memory, and beyond a limit in a file without a name. */
 #ifndef DTN_DATA_H
 #define DTN_DATA_H
 
@@ -18,14 +18,15 @@ struct dtn_data {
 	size_t largest_raw, largest_stored;     /* of its chunks */
 	struct dtn_tensor tensor;       /* describes images to the decoder */
 	struct dtn_reader *reader;      /* between open and load */
-	const struct dtn_record *first; /* the record that open has found, for load */
+	const struct dtn_record *first; /* the one that open has found, for load */
 	int segment;                    /* number of the one being read, for messages */
 	struct dtn_meta meta;           /* of the first segment */
 	struct dtn_prov prov;           /* of all segments */
 };
 
 /* Open the operands (none: stdin) and read up to the first images, so that their size is known. */
-void dtn_data_open(struct dtn_data *, int operands, char *const *operand, uint64_t max_memory, int threads);
+void dtn_data_open(struct dtn_data *, int operands, char *const *operand, uint64_t max_memory,
+		   int threads);
 
 /* Read all of it.  `count`, if not NULL, is called after each record with the images so far. */
 void dtn_data_load(struct dtn_data *, void (*count)(void *arg, uint64_t images), void *arg);
@@ -34,13 +35,14 @@ void dtn_data_release(struct dtn_data *);
 /* What one worker needs to fetch images: room for a chunk of the spool. */
 struct dtn_fetch {
 	char *stored, *raw;
-	uint64_t at;                    /* position in the spool of the chunk in raw; UINT64_MAX: none */
+	uint64_t at;                    /* of the chunk in raw in the spool; UINT64_MAX: none */
 };
 
 void dtn_fetch_init(struct dtn_fetch *, const struct dtn_data *);
 void dtn_fetch_release(struct dtn_fetch *);
 
 /* Image number `image` [H,W,C]: a pointer into the data, or `into` [image_bytes], filled. */
-const uint8_t *dtn_fetch_image(struct dtn_fetch *, const struct dtn_data *, uint64_t image, uint8_t *into);
+const uint8_t *dtn_fetch_image(struct dtn_fetch *, const struct dtn_data *, uint64_t image,
+			       uint8_t *into);
 
 #endif

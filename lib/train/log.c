@@ -1,7 +1,7 @@
 /* log.c -- the table of a run, TSV with a header: a row a step.
  *
- * The log must never cost the model: when it cannot be written any more, training goes on without it
- * and the program fails at its end.  A reader that leaves is no failure.
+ * The log must never cost the model: when it cannot be written any more, training goes on without
+ * it and the program fails at its end. A reader that leaves is no failure.
  */
 #include "lib/train/log.h"
 
@@ -23,7 +23,8 @@ static void check(struct dtn_log *l)
 
 static void header(struct dtn_log *l)
 {
-	fputs("step\tsamples\tskipped\tloss\tgradient\trate\timages_per_second\tseconds", l->file);
+	fputs("step\tsamples\tskipped\tloss\tgradient\trate\timages_per_second\tseconds",
+	      l->file);
 	if (l->validates) {
 		fputs("\tvalidation", l->file);
 		for (int b = 0; b < DTN_BINS; b++)
@@ -32,7 +33,7 @@ static void header(struct dtn_log *l)
 	fputc('\n', l->file);
 }
 
-/* Cut off the rows of steps after `step`: they were made, but not saved, by a run that was killed. */
+/* Cut off the rows of steps after `step`: a run that was killed made them, but did not save. */
 static void cut(FILE *f, int64_t step)
 {
 	char *line = NULL;
@@ -79,13 +80,14 @@ void dtn_log_open(struct dtn_log *l, const char *name, int64_t step, bool valida
 	check(l);
 }
 
-void dtn_log_row(struct dtn_log *l, const struct dtn_counters *c, const struct dtn_step *s, double images,
-		 double seconds, const struct dtn_validation *v)
+void dtn_log_row(struct dtn_log *l, const struct dtn_counters *c, const struct dtn_step *s,
+		 double images, double seconds, const struct dtn_validation *v)
 {
 	if (!l->file)
 		return;
 	fprintf(l->file, "%lld\t%lld\t%lld\t%.6g\t%.6g\t%.6g\t%.5g\t%.3f", (long long)c->step,
-		(long long)c->sample, (long long)c->skipped, s->loss, s->norm, s->rate, images, seconds);
+		(long long)c->sample, (long long)c->skipped, s->loss, s->norm, s->rate, images,
+		seconds);
 	if (l->validates && v) {
 		fprintf(l->file, "\t%.6g", v->loss);
 		for (int b = 0; b < DTN_BINS; b++)

@@ -16,9 +16,9 @@ struct dtn_log {
  * of later steps.  name NULL: none; "-": stdout.  The columns are described in dtn-train(1). */
 void dtn_log_open(struct dtn_log *, const char *name, int64_t step, bool validates);
 
-/* `images`: a second; `seconds`: of this run; the validation is NULL where there was none at this step. */
-void dtn_log_row(struct dtn_log *, const struct dtn_counters *, const struct dtn_step *, double images,
-		 double seconds, const struct dtn_validation *);
+/* `images`: a second; `seconds`: of this run; no validation at this step: NULL. */
+void dtn_log_row(struct dtn_log *, const struct dtn_counters *, const struct dtn_step *,
+		 double images, double seconds, const struct dtn_validation *);
 
 /* Death with status 1 where it is not complete. */
 void dtn_log_close(struct dtn_log *);

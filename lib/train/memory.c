@@ -29,9 +29,11 @@ int dtn_fit_memory(const struct dtn_settings *s, int type, int workers)
 	while (fit > 1 && dtn_training_memory(s, type, fit) > have)
 		fit--;
 	if (dtn_training_memory(s, type, fit) > have)
-		dtn_die(DTN_INPUT, "training on images of %dx%dx%d wants %.1f GiB of memory, of which there are %.1f: "
-			"make them smaller (dtn-load -s) or the network", s->unet.width, s->unet.height,
-			s->unet.colours, (double)dtn_training_memory(s, type, fit) / GiB, (double)have / GiB);
+		dtn_die(DTN_INPUT,
+			"training on images of %dx%dx%d wants %.1f GiB of memory, "
+			"but there are %.1f: make them smaller (dtn-load -s) or the network",
+			s->unet.width, s->unet.height, s->unet.colours,
+			(double)dtn_training_memory(s, type, fit) / GiB, (double)have / GiB);
 	if (fit < workers)
 		dtn_warn("memory suffices for %d of %d threads only", fit, workers);
 	return fit;

@@ -1,7 +1,8 @@
 /* optim.c -- from gradients to weights: clipping, Adam, moving average.
  *
- * The flat arrays are cut into blocks of a fixed size, which workers take as they come: every element is
- * updated alone, and the sums of the blocks are added up in order, so nothing depends on who did what.
+ * The flat arrays are cut into blocks of a fixed size, which workers take as they come: every
+ * element is updated alone, and the sums of the blocks are added up in order, so nothing depends
+ * on who did what.
  */
 #include "lib/train/optim.h"
 
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = 16384 };                 /* elements: 64 KiB an array, some of which stay in the cache */
+enum { BLOCK = 16384 };                 /* elements: 64 KiB an array, so that it stays in cache */
 
 static const double BETA1 = 0.9, BETA2 = 0.999, EPS = 1e-8;     /* [Kingma & Ba 2015] */
 
@@ -115,7 +116,8 @@ void dtn_optim_update(struct dtn_optim *o, int64_t update, double rate, double n
 	const struct dtn_settings *s = o->settings;
 	double clip = s->clip > 0 && norm > s->clip ? s->clip / norm : 1;
 	struct update u = { o, {
-		.rate = (float)rate, .beta1 = (float)BETA1, .beta2 = (float)BETA2, .eps = (float)EPS,
+		.rate = (float)rate,
+		.beta1 = (float)BETA1, .beta2 = (float)BETA2, .eps = (float)EPS,
 		.decay = (float)s->weight_decay, .scale = (float)clip,
 		.correct1 = (float)(1 - pow(BETA1, (double)update + 1)),
 		.correct2 = (float)(1 - pow(BETA2, (double)update + 1)),

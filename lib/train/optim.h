@@ -20,14 +20,14 @@ void dtn_optim_release(struct dtn_optim *);
 /* The learning rate of update number `update` (from 0); `done` is how far the run is, 0 .. 1. */
 double dtn_rate(const struct dtn_settings *, int64_t update, double done);
 
-/* What is kept of the average at update number `update`: short at first, so that the average forgets the
- * initial weights. */
+/* What is kept of the average at update number `update`: short at first, so that the average
+ * forgets the initial weights. */
 double dtn_ema_decay(const struct dtn_settings *, int64_t update);
 
 /* Euclidean length of the gradient, added up in f64 in a fixed order; or of any array as long. */
 double dtn_optim_norm(struct dtn_optim *, const float *);
 
-/* One update of weights, moments and average, and the weights packed anew.  `norm` is the gradient's. */
+/* One update of weights, moments and average; the weights packed anew.  `norm`: the gradient's. */
 void dtn_optim_update(struct dtn_optim *, int64_t update, double rate, double norm);
 
 #endif

@@ -31,10 +31,12 @@ static int clock_text(char *text, size_t room, double seconds)
 
 static double seconds_left(const struct dtn_progress *p, double per_step)
 {
-	double by_steps = p->limits.steps ? (double)(p->limits.steps - p->step) * per_step : INFINITY;
-	double by_time = p->limits.seconds ? p->limits.seconds - (dtn_seconds() - p->begun) : INFINITY;
+	double left = INFINITY, time;
 
-	return by_steps < by_time ? by_steps : by_time;
+	if (p->limits.steps)
+		left = (double)(p->limits.steps - p->step) * per_step;
+	time = p->limits.seconds - (dtn_seconds() - p->begun);
+	return p->limits.seconds && time < left ? time : left;
 }
 
 double dtn_progress_rate(const struct dtn_progress *p)
@@ -54,8 +56,8 @@ static void describe(const struct dtn_progress *p, char *text, size_t room)
 		snprintf(text + n, room - (size_t)n, "  the first is being made");
 		return;
 	}
-	n += snprintf(text + n, room - (size_t)n, "  loss %.4f  %.*f images/s  ", p->loss / p->losses, rate < 10,
-		      rate);
+	n += snprintf(text + n, room - (size_t)n, "  loss %.4f  %.*f images/s  ",
+		      p->loss / p->losses, rate < 10, rate);
 	n += clock_text(text + n, room - (size_t)n, seconds_left(p, p->seconds / p->steps));
 	snprintf(text + n, room - (size_t)n, " left");
 }

@@ -14,7 +14,7 @@ struct dtn_progress {
 	bool terminal;
 	struct dtn_limits limits;
 	double begun, shown;            /* clock */
-	double images, seconds, steps;  /* sums that forget: their quotients are averages of the latest steps */
+	double images, seconds, steps;  /* sums that forget: quotients are averages of late */
 	double loss, losses;
 	int64_t step;
 	int width;                      /* of the line on the terminal */

@@ -64,6 +64,7 @@ static void parse(struct dtn_settings *s, const struct setting *e, const struct 
 	}
 }
 
+/* A default with a slash depends on other settings. */
 void dtn_settings_default(struct dtn_settings *s)
 {
 	memset(s, 0, sizeof(*s));
@@ -206,9 +207,11 @@ static _Noreturn void invalid(const char *name, const char *key, const char *tex
 	dtn_die(DTN_INPUT, "%s: invalid model configuration: %s=%s", name, key, text);
 }
 
-void dtn_settings_from_model(struct dtn_settings *s, const struct dtn_model *model, const char *name)
+void dtn_settings_from_model(struct dtn_settings *s, const struct dtn_model *model,
+			     const char *name)
 {
-	const char *seed = expect(model, "train.seed", name), *held = expect(model, "train.held_back", name);
+	const char *seed = expect(model, "train.seed", name);
+	const char *held = expect(model, "train.held_back", name);
 	char *end;
 
 	memset(s, 0, sizeof(*s));
@@ -243,14 +246,14 @@ void dtn_settings_compare(const struct dtn_settings *wanted, const struct dtn_se
 		ours = text_of(wanted, &setting[i]);
 		theirs = text_of(model, &setting[i]);
 		if (strcmp(ours, theirs))
-			dtn_usage("--%s %s contradicts %s, which was trained with %s", setting[i].name, ours,
-				  name, theirs);
+			dtn_usage("--%s %s contradicts %s, which was trained with %s",
+				  setting[i].name, ours, name, theirs);
 		free(ours);
 		free(theirs);
 	}
 	if (wanted->held_back_given && wanted->held_back != model->held_back)
-		dtn_usage("--val contradicts %s, which was trained with %g of its images held back", name,
-			  model->held_back);
+		dtn_usage("--val contradicts %s, which was trained with %g of its images held back",
+			  name, model->held_back);
 	if (wanted->seed && wanted->seed != model->seed)
 		dtn_usage("--seed %llu contradicts %s, which was trained with %llu",
 			  (unsigned long long)wanted->seed, name, (unsigned long long)model->seed);

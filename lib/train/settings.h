@@ -34,7 +34,7 @@ struct dtn_settings {
 	uint64_t given;                 /* bit i: setting i was given as an option */
 };
 
-/* All settings at their defaults, but those of unet that depend on others: dtn_settings_complete. */
+/* All settings at their defaults, but those that depend on others: dtn_settings_complete. */
 void dtn_settings_default(struct dtn_settings *);
 
 /* The option that `args` just returned, if it is a setting; false if not. */
@@ -43,8 +43,8 @@ bool dtn_settings_option(struct dtn_settings *, const struct dtn_args *);
 /* Fill in the defaults that depend on other settings. */
 void dtn_settings_complete(struct dtn_settings *);
 
-/* Keep the training's settings in a model's metadata, and take them from there; reading dies with
- * status 3 where one is missing or wrong. */
+/* Keep the settings of training in a model's metadata, and take them from there; reading dies
+ * with status 3 where one is missing or wrong. */
 void dtn_settings_to_meta(const struct dtn_settings *, struct dtn_meta *);
 void dtn_settings_from_model(struct dtn_settings *, const struct dtn_model *, const char *name);
 

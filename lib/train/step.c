@@ -1,7 +1,7 @@
 /* step.c -- one step of training [Ho et al. 2020, alg. 1].
  *
- * The batch, and with --accum several of them, is cut into slices of a size that the network alone decides.
- * A last slice that is not full is filled with empty images, whose loss has no gradient.
+ * The batch, and with --accum several of them, is cut into slices of a size that the network alone
+ * decides. A last slice that is not full is filled with empty images, whose loss has no gradient.
  */
 #include "lib/train/step.h"
 
@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-void dtn_training_graph(struct dtn_graph *g, const struct dtn_settings *s, int type, dtn_id *x, dtn_id *t,
-			dtn_id *target, dtn_id *loss)
+void dtn_training_graph(struct dtn_graph *g, const struct dtn_settings *s, int type, dtn_id *x,
+			dtn_id *t, dtn_id *target, dtn_id *loss)
 {
 	const struct dtn_unet *u = &s->unet;
 	int S = dtn_unet_slice(u);
@@ -39,12 +39,13 @@ uint64_t dtn_training_memory(const struct dtn_settings *s, int type, int workers
 	arena = dtn_plan(&g, loss, true);
 	params = g.params * sizeof(float);
 	dtn_graph_release(&g);
-	/* Weights, gradients, two moments, the average, and about twice the weights packed for the kernels. */
+	/* Weights, gradients, two moments, the average, and weights packed for the kernels. */
 	return arena * (uint64_t)workers + 7 * params;
 }
 
-void dtn_trainer_init(struct dtn_trainer *r, const struct dtn_settings *s, const struct dtn_data *data,
-		      const struct dtn_backend *backend, int type, int workers)
+void dtn_trainer_init(struct dtn_trainer *r, const struct dtn_settings *s,
+		      const struct dtn_data *data, const struct dtn_backend *backend, int type,
+		      int workers)
 {
 	memset(r, 0, sizeof(*r));
 	r->settings = s;
@@ -99,20 +100,23 @@ void dtn_trainer_release(struct dtn_trainer *r)
 /* --- a slice --------------------------------------------------------------------------------- */
 
 /* Sample `position` as image j of the run's slice. */
-static int prepare(const struct dtn_trainer *r, struct dtn_run *run, int j, uint32_t image, uint64_t position)
+static int prepare(const struct dtn_trainer *r, struct dtn_run *run, int j, uint32_t image,
+		   uint64_t position)
 {
 	struct dtn_scratch *scratch = &r->scratch[run->worker];
 	uint64_t seed = r->settings->seed;
 	size_t n = r->data->image_bytes, at = (size_t)j * n;
 	int T = r->settings->schedule.steps, t;
-	bool mirror = r->settings->flip && dtn_rng_below(dtn_rng(seed, DTN_RNG_FLIP, position, 0), 0, 2);
+	bool mirror = r->settings->flip &&
+		      dtn_rng_below(dtn_rng(seed, DTN_RNG_FLIP, position, 0), 0, 2);
 
 	dtn_image(scratch, r->data, image, mirror);
 	t = (int)dtn_rng_below(dtn_rng(seed, DTN_RNG_TIME, position, 0), 0, (uint32_t)T);
 	dtn_rng_normal(dtn_rng(seed, DTN_RNG_NOISE, position, 0), scratch->eps, n);
-	dtn_add_noise(&r->schedule, t, (float *)dtn_value(run, r->x) + at, scratch->x0, scratch->eps, n);
-	dtn_target(&r->schedule, t, r->settings->predict, (float *)dtn_value(run, r->target) + at, scratch->x0,
-		   scratch->eps, n);
+	dtn_add_noise(&r->schedule, t, (float *)dtn_value(run, r->x) + at, scratch->x0,
+		      scratch->eps, n);
+	dtn_target(&r->schedule, t, r->settings->predict, (float *)dtn_value(run, r->target) + at,
+		   scratch->x0, scratch->eps, n);
 	((int32_t *)dtn_value(run, r->t))[j] = t;
 	return t;
 }
@@ -130,14 +134,18 @@ static void slice_job(void *arg, struct dtn_run *run, int slice)
 {
 	struct dtn_trainer *r = arg;
 	uint64_t drawn = (uint64_t)r->counters.sample;
-	int first = slice * r->slice, n = r->images - first < r->slice ? r->images - first : r->slice;
+	int first = slice * r->slice, left = r->images - first;
+	int n = left < r->slice ? left : r->slice;
 	float scale[64], *gradient;
 	const float *loss;
 
 	run->seed = r->settings->seed;
 	run->index = drawn + (uint64_t)first;
-	for (int j = 0; j < n; j++)
-		scale[j] = r->weight[prepare(r, run, j, r->pick[first + j], drawn + (uint64_t)(first + j))];
+	for (int j = 0; j < n; j++) {
+		uint64_t position = drawn + (uint64_t)(first + j);
+
+		scale[j] = r->weight[prepare(r, run, j, r->pick[first + j], position)];
+	}
 	for (int j = n; j < r->slice; j++)
 		fill(r, run, j);
 	dtn_forward(run);

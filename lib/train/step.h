@@ -29,8 +29,8 @@ struct dtn_trainer {
 struct dtn_step { double loss, norm, rate; bool finite; };
 
 /* Declare the network for training; no memory for it yet. */
-void dtn_training_graph(struct dtn_graph *, const struct dtn_settings *, int type, dtn_id *x, dtn_id *t,
-			dtn_id *target, dtn_id *loss);
+void dtn_training_graph(struct dtn_graph *, const struct dtn_settings *, int type, dtn_id *x,
+			dtn_id *t, dtn_id *target, dtn_id *loss);
 
 /* Bytes that training will take with so many workers, the data not counted. */
 uint64_t dtn_training_memory(const struct dtn_settings *, int type, int workers);

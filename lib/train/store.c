@@ -1,8 +1,8 @@
 /* store.c -- where a training's state is kept.
  *
  * Both files are whole models at every moment: lib/output.c writes under another name and renames.
- * The checkpoint is removed only after the target is there, so a run that is killed in between leaves
- * an older checkpoint beside a newer target.
+ * The checkpoint is removed only after the target is there, so a run that is killed in between
+ * leaves an older checkpoint beside a newer target.
  */
 #include "lib/train/store.h"
 
@@ -14,7 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Does a file of this name appear by renaming?  Devices, pipes and descriptors are written directly. */
+/* Does a file of this name appear by renaming? Devices, pipes and descriptors are written
+ * directly. */
 static bool renamed(const char *path)
 {
 	struct stat st;
@@ -70,8 +71,8 @@ const char *dtn_store_source(const struct dtn_store *s)
 void dtn_store_warn(const struct dtn_store *s)
 {
 	if (s->checkpoint && access(s->checkpoint, F_OK) == 0)
-		dtn_warn("%s is there from an unfinished run, which --resume would continue; it will be replaced",
-			 s->checkpoint);
+		dtn_warn("%s is there from an unfinished run, which --resume would continue; "
+			 "it will be replaced", s->checkpoint);
 }
 
 static void write_model(struct dtn_store *s, const char *path, struct dtn_trainer *r, bool whole)

@@ -16,13 +16,14 @@ struct dtn_store {
 void dtn_store_init(struct dtn_store *, const char *target, bool force, int level, int threads);
 void dtn_store_release(struct dtn_store *);
 
-/* The file to continue: the checkpoint where it is newer than the target.  Dies where there is neither. */
+/* The file to continue: the checkpoint where it is newer than the target. Dies where there is
+ * neither. */
 const char *dtn_store_source(const struct dtn_store *);
 
 /* Say so where an older checkpoint is there that a new run will replace. */
 void dtn_store_warn(const struct dtn_store *);
 
-/* Write one of the three names, complete or not at all.  Not finite weights: death with status 1. */
+/* Write one of the three names, complete or not at all. Not finite weights: death with status 1. */
 void dtn_store_write(struct dtn_store *, const char *path, struct dtn_trainer *);
 
 /* The same for sampling only, without what a resumed run needs. */

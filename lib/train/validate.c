@@ -1,7 +1,8 @@
 /* validate.c -- the loss on images that are not trained on.
  *
- * An evaluation is an image, a timestep and noise; which ones depends on its number and the seed, so two
- * results differ only by the weights.  Few images are used several times, of many only the first ones.
+ * An evaluation is an image, a timestep and noise; which ones depends on its number and the seed,
+ * so two results differ only by the weights. Few images are used several times, of many only the
+ * first ones.
  */
 #include "lib/train/validate.h"
 
@@ -13,7 +14,8 @@
 
 enum { FEWEST = 256, MOST = 2048 };     /* evaluations */
 
-void dtn_validator_init(struct dtn_validator *v, const struct dtn_trainer *r, const struct dtn_data *other)
+void dtn_validator_init(struct dtn_validator *v, const struct dtn_trainer *r,
+			const struct dtn_data *other)
 {
 	const struct dtn_settings *s = r->settings;
 
@@ -27,7 +29,8 @@ void dtn_validator_init(struct dtn_validator *v, const struct dtn_trainer *r, co
 		v->evaluations += (int)v->images;
 	v->slice = dtn_unet_slice(&s->unet);
 	dtn_training_graph(&v->graph, s, r->graph.type, &v->x, &v->t, &v->target, &v->loss);
-	dtn_net_init(&v->net, &v->graph, v->loss, false, r->net.backend, r->net.workers, r->optim.ema);
+	dtn_net_init(&v->net, &v->graph, v->loss, false, r->net.backend, r->net.workers,
+		     r->optim.ema);
 	v->losses = dtn_alloc((size_t)v->evaluations, sizeof(double));
 	v->scratch = dtn_alloc((size_t)r->net.workers, sizeof(*v->scratch));
 	for (int w = 0; w < r->net.workers; w++)
@@ -44,8 +47,8 @@ void dtn_validator_release(struct dtn_validator *v)
 	dtn_graph_release(&v->graph);
 }
 
-/* The timestep of evaluation i: multiples of the golden ratio's fraction cover 0 .. T-1 evenly, however
- * many of them there are. */
+/* The timestep of evaluation i: multiples of the golden ratio's fraction cover 0 .. T-1 evenly,
+ * however many of them there are. */
 static int timestep(const struct dtn_validator *v, int i)
 {
 	double u = ((double)i + 0.5) * 0.61803398874989485;
@@ -58,14 +61,16 @@ static void prepare(const struct dtn_validator *v, struct dtn_run *run, int j, i
 	const struct dtn_trainer *r = v->trainer;
 	struct dtn_scratch *scratch = &v->scratch[run->worker];
 	size_t n = v->data->image_bytes, at = (size_t)j * n;
+	uint64_t seed = r->settings->seed;
 	uint32_t number = (uint32_t)i % v->images;
 	int t = timestep(v, i);
 
 	dtn_image(scratch, v->data, v->image ? v->image[number] : number, false);
-	dtn_rng_normal(dtn_rng(r->settings->seed, DTN_RNG_VALIDATION, (uint64_t)i, 0), scratch->eps, n);
-	dtn_add_noise(&r->schedule, t, (float *)dtn_value(run, v->x) + at, scratch->x0, scratch->eps, n);
-	dtn_target(&r->schedule, t, r->settings->predict, (float *)dtn_value(run, v->target) + at, scratch->x0,
-		   scratch->eps, n);
+	dtn_rng_normal(dtn_rng(seed, DTN_RNG_VALIDATION, (uint64_t)i, 0), scratch->eps, n);
+	dtn_add_noise(&r->schedule, t, (float *)dtn_value(run, v->x) + at, scratch->x0,
+		      scratch->eps, n);
+	dtn_target(&r->schedule, t, r->settings->predict, (float *)dtn_value(run, v->target) + at,
+		   scratch->x0, scratch->eps, n);
 	((int32_t *)dtn_value(run, v->t))[j] = t;
 }
 

@@ -1,4 +1,4 @@
-/* validate.h -- the loss on images that are not trained on, with the same timesteps and noise each time. */
+/* validate.h -- the loss on images not trained on, with the same timesteps and noise each time. */
 #ifndef DTN_VALIDATE_H
 #define DTN_VALIDATE_H
 
@@ -8,7 +8,7 @@ enum { DTN_BINS = 10 };
 
 struct dtn_validation {
 	double loss;                    /* mean over all evaluations */
-	double bin[DTN_BINS];           /* mean where t is in the bin's part of 0 .. T-1; NaN: no such t */
+	double bin[DTN_BINS];           /* mean of a part of 0 .. T-1; NaN: no evaluation there */
 };
 
 struct dtn_validator {
@@ -25,7 +25,8 @@ struct dtn_validator {
 };
 
 /* On the trainer's held back images, or on all of `other`, if not NULL. */
-void dtn_validator_init(struct dtn_validator *, const struct dtn_trainer *, const struct dtn_data *other);
+void dtn_validator_init(struct dtn_validator *, const struct dtn_trainer *,
+			const struct dtn_data *other);
 void dtn_validator_release(struct dtn_validator *);
 
 struct dtn_validation dtn_validate(struct dtn_validator *);

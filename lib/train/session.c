@@ -1,0 +1,268 @@
+/* session.c -- before the first step: everything that can be wrong is found out here.
+ *
+ * The order is from cheap to dear: options and the target's folder, then the model that is resumed,
+ * the size of the first image, memory, all data, and at last the network.
+ */
+#include "lib/train/session.h"
+
+#include "lib/device.h"
+#include "lib/train/memory.h"
+#include "lib/train/signals.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEFAULT_STEPS = 20000 };         /* without any limit */
+
+static void read_count(void *arg, uint64_t images)
+{
+	struct dtn_session *s = arg;
+	double now = dtn_seconds();
+	char text[80];
+
+	snprintf(text, sizeof(text), "%s: reading: %llu images", dtn_program,
+		 (unsigned long long)images);
+	if (now - s->progress.shown >= 0.1) {
+		s->progress.shown = now;
+		dtn_progress_show(&s->progress, text);
+	}
+	if (dtn_progress_wanted()) {
+		dtn_progress_show(&s->progress, NULL);
+		dtn_note("reading: %llu images", (unsigned long long)images);
+	}
+}
+
+/* Settings of the model that is resumed, or from the options and the size of the data. */
+static struct dtn_reader *settle(struct dtn_session *s, const struct dtn_settings *wanted)
+{
+	struct dtn_model *model = &s->store.model;
+	const char *source, *seconds;
+	struct dtn_reader *reader;
+
+	s->settings = *wanted;
+	if (!s->job->resume) {
+		dtn_settings_complete(&s->settings);
+		dtn_store_warn(&s->store);
+		return NULL;
+	}
+	source = dtn_store_source(&s->store);
+	reader = dtn_model_open(model, source);
+	dtn_settings_from_model(&s->settings, model, source);
+	dtn_settings_compare(wanted, &s->settings, source);
+	seconds = dtn_meta_get(&model->meta, "train.seconds");
+	s->before = seconds && s->job->seconds ? strtod(seconds, NULL) : 0;
+	return reader;
+}
+
+/* The size of the images joins the settings. */
+static void match_size(struct dtn_session *s)
+{
+	struct dtn_unet *u = &s->settings.unet;
+	const struct dtn_data *d = &s->data;
+	const char *wrong;
+	bool same = u->height == d->height && u->width == d->width && u->colours == d->colours;
+
+	if (s->job->resume && !same)
+		dtn_die(DTN_INPUT, "images of %dx%dx%d, but %s was trained on %dx%dx%d", d->width,
+			d->height, d->colours, s->store.target, u->width, u->height, u->colours);
+	u->height = d->height;
+	u->width = d->width;
+	u->colours = d->colours;
+	wrong = dtn_unet_check(u);
+	if (wrong && (d->height > 4096 || d->width > 4096 || d->colours > 64))
+		dtn_die(DTN_INPUT, "cannot train on images of %dx%dx%d: %s", d->width, d->height,
+			d->colours, wrong);
+	if (wrong)
+		dtn_usage("%s", wrong);
+}
+
+static void check_schedule(const struct dtn_settings *s)
+{
+	const char *wrong = dtn_schedule_check(&s->schedule);
+	bool fixed = s->schedule.kind == DTN_COSINE || s->schedule.kind == DTN_SIGMOID;
+	struct dtn_schedule schedule;
+	double left;
+
+	if (wrong)
+		dtn_usage("%s", wrong);
+	if (s->schedule.beta_first && fixed)
+		dtn_usage("--beta: the ends of this schedule are fixed; linear has ends to choose");
+	if (s->schedule.zero_snr && s->predict == DTN_EPS)
+		dtn_usage("--zero-snr leaves only noise at the last step: it wants --predict v or x0");
+	dtn_schedule_init(&schedule, &s->schedule);
+	left = dtn_snr(&schedule, s->schedule.steps - 1);
+	if (left > 1e-3)
+		dtn_warn("the last of %d steps still shows the image (signal to noise %.2g), "
+			 "so samples will be dull: take another schedule, or --zero-snr",
+			 s->schedule.steps, left);
+	dtn_schedule_release(&schedule);
+}
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+	return a / b + (a % b != 0);
+}
+
+static void find_limits(struct dtn_session *s)
+{
+	const struct dtn_training *job = s->job;
+	int64_t images = s->trainer.images, epoch = s->trainer.split.trains, by_epochs;
+
+	s->val_every = job->val_every ? job->val_every : ceil_div(epoch, images);
+	s->limits.steps = job->steps;
+	s->limits.seconds = job->seconds;
+	if (job->epochs) {
+		if (job->epochs > INT64_MAX / epoch)
+			dtn_usage("--epochs %lld: too many", (long long)job->epochs);
+		by_epochs = ceil_div(job->epochs * epoch, images);
+		if (!s->limits.steps || by_epochs < s->limits.steps)
+			s->limits.steps = by_epochs;
+	}
+	if (!s->limits.steps && !s->limits.seconds) {
+		s->limits.steps = DEFAULT_STEPS;
+		dtn_note("training for %d steps, as none of --steps, --epochs and --time is given",
+			 DEFAULT_STEPS);
+	}
+}
+
+/* Without --time the clock decides nothing any more: forget it. */
+static void forget_time(struct dtn_meta *meta)
+{
+	struct dtn_meta rest = { 0 };
+
+	for (int i = 0; i < meta->n; i++)
+		if (strcmp(meta->pair[i].key, "train.seconds"))
+			dtn_meta_set(&rest, meta->pair[i].key, "%s", meta->pair[i].value);
+	dtn_meta_release(meta);
+	*meta = rest;
+}
+
+/* Options that do not change what the model of a given step is. */
+static const char no_effect[] =
+	"--log= --max-mem= --resume --steps= --epochs= --time= --save-every= --val-every= "
+	"--device=";
+
+/* What the file says besides the weights.  The order of the keys is that of the first run. */
+static void describe(struct dtn_session *s)
+{
+	struct dtn_model *m = &s->store.model;
+	const struct dtn_args *a = s->job->args;
+	const char *images = dtn_meta_get(&m->meta, "train.images");
+
+	if (images && strtoull(images, NULL, 10) != s->data.images)
+		dtn_warn("%llu images, but the run that is continued had %s",
+			 (unsigned long long)s->data.images, images);
+	if (!s->job->resume) {
+		m->unet = s->settings.unet;
+		m->schedule = s->settings.schedule;
+		m->predict = s->settings.predict;
+		dtn_meta_copy(&m->meta, &s->data.meta);
+		dtn_prov_merge(&m->prov, &s->data.prov);
+		dtn_prov_merge(&m->prov, &s->other.prov);
+		if (!a->no_prov)
+			dtn_prov_add(&m->prov, a->argc, a->argv, no_effect, a->operands,
+				     a->operand);
+	}
+	if (!s->job->seconds)
+		forget_time(&m->meta);
+	dtn_model_to_meta(m, &m->meta);
+	dtn_settings_to_meta(&s->settings, &m->meta);
+	dtn_meta_set(&m->meta, "train.images", "%llu", (unsigned long long)s->data.images);
+	dtn_meta_set(&m->meta, "train.precision", "%s", dtn_type_name(s->trainer.graph.type));
+	dtn_meta_set(&m->meta, "train.step", "%lld", (long long)s->trainer.counters.step);
+}
+
+static void say_what(const struct dtn_session *s)
+{
+	const struct dtn_trainer *r = &s->trainer;
+
+	dtn_say("%llu images of %dx%dx%d, %u of them held back; %llu bytes in memory, %llu spooled",
+		(unsigned long long)s->data.images, s->data.width, s->data.height, s->data.colours,
+		r->split.helds, (unsigned long long)s->data.memory,
+		(unsigned long long)s->data.spooled);
+	dtn_say("%llu parameters; %d slices of %d images a step; seed %llu",
+		(unsigned long long)dtn_unet_parameters(&s->settings.unet), r->slices, r->slice,
+		(unsigned long long)s->settings.seed);
+	dtn_say("device %s, %s, in %s; %d threads", r->net.backend->name, r->net.backend->detail,
+		dtn_type_name(r->graph.type), r->net.workers);
+}
+
+static void load_validation(struct dtn_session *s, int threads)
+{
+	char *operand[] = { (char *)s->job->validation };
+	struct dtn_data *d = &s->other;
+
+	d->spool = -1;
+	if (!s->job->validation)
+		return;
+	dtn_data_open(d, 1, operand, UINT64_MAX, threads);
+	if (d->height != s->data.height || d->width != s->data.width ||
+	    d->colours != s->data.colours)
+		dtn_die(DTN_INPUT, "%s: images of %dx%dx%d, but training is on %dx%dx%d",
+			s->job->validation, d->width, d->height, d->colours, s->data.width,
+			s->data.height, s->data.colours);
+	dtn_data_load(d, NULL, NULL);
+}
+
+/* Weights and moments: from the model that is resumed, or fresh. */
+static void set_weights(struct dtn_session *s, struct dtn_reader *model)
+{
+	struct dtn_trainer *r = &s->trainer;
+	struct dtn_weights weights = { r->net.param, r->optim.ema, r->optim.m, r->optim.v };
+
+	if (!model) {
+		dtn_trainer_start(r);
+		return;
+	}
+	dtn_model_read(model, &s->store.model, &r->graph, &weights, &r->counters);
+	dtn_reader_close(model);
+	dtn_trainer_ready(r);
+}
+
+void dtn_session_prepare(struct dtn_session *s, const struct dtn_training *job,
+			 const struct dtn_settings *wanted)
+{
+	const struct dtn_args *a = job->args;
+	uint64_t max_memory = job->limited ? job->max_memory : dtn_memory() / 2;
+	int threads = a->threads ? a->threads : dtn_cores(), workers, type;
+	const struct dtn_backend *backend;
+	const char *trained;
+	struct dtn_reader *model;
+
+	s->job = job;
+	dtn_signals_begin();
+	dtn_progress_init(&s->progress, s->limits);
+	dtn_store_init(&s->store, a->output, a->force, a->level, threads);
+	model = settle(s, wanted);
+	check_schedule(&s->settings);
+	trained = dtn_meta_get(&s->store.model.meta, "train.precision");
+	backend = dtn_device(job->device);
+	type = dtn_precision(backend, job->precision, trained);
+	dtn_data_open(&s->data, a->operands, a->operand, max_memory, threads);
+	match_size(s);
+	workers = dtn_fit_memory(&s->settings, type, threads);
+	dtn_data_load(&s->data, read_count, s);
+	load_validation(s, threads);
+	dtn_progress_show(&s->progress, NULL);
+
+	dtn_trainer_init(&s->trainer, &s->settings, &s->data, backend, type, workers);
+	find_limits(s);
+	set_weights(s, model);
+	describe(s);
+	s->validates = job->validation || s->trainer.split.helds > 0;
+	if (s->validates)
+		dtn_validator_init(&s->validator, &s->trainer, job->validation ? &s->other : NULL);
+	dtn_log_open(&s->log, job->log, s->trainer.counters.step, s->validates);
+	say_what(s);
+}
+
+void dtn_session_release(struct dtn_session *s)
+{
+	if (s->validates)
+		dtn_validator_release(&s->validator);
+	dtn_trainer_release(&s->trainer);
+	dtn_store_release(&s->store);
+	dtn_data_release(&s->data);
+	dtn_data_release(&s->other);
+}
