@@ -11,13 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define VARIANCES "small|large"
+
 static const struct dtn_option options[] = {
 	{ "number", 'n', "N", "make N images (default: 64)" },
 	{ "sampler", 0, "NAME", "ddim|ddpm (default: ddim)" },
 	{ "steps", 0, "S", "steps to take (default: 50; ddpm: all)" },
 	{ "eta", 0, "E", "ddim: noise of each step, 0 to 1 (default: 0)" },
 	{ "spacing", 0, "NAME", DTN_SPACINGS " (default: trailing)" },
-	{ "variance", 0, "NAME", "ddpm: small|large (default: small)" },
+	{ "variance", 0, "NAME", "ddpm: " VARIANCES " (default: small)" },
 	{ "no-clip", 0, NULL, "do not keep the expected image within -1 to 1" },
 	{ "first", 0, "I", "begin with image number I (default: 0)" },
 	{ "trace", 0, "N", "write N frames of each image's way from noise" },
@@ -43,7 +45,7 @@ struct wishes {
 	const char *device, *precision;
 };
 
-/* --- what is wanted --------------------------------------------------------------------------------- */
+/* --- what is wanted --------------------------------------------------------------------------- */
 
 static void one_option(struct wishes *w, const struct dtn_args *args)
 {
@@ -60,7 +62,8 @@ static void one_option(struct wishes *w, const struct dtn_args *args)
 	else if (!strcmp(name, "spacing"))
 		w->sampler.spacing = (enum dtn_spacing)dtn_args_choice(args, DTN_SPACINGS);
 	else if (!strcmp(name, "variance"))
-		w->sampler.variance_large = dtn_args_choice(args, "small|large"), w->variance_given = true;
+		w->variance_given = true,
+		w->sampler.variance_large = dtn_args_choice(args, VARIANCES);
 	else if (!strcmp(name, "no-clip"))
 		w->sampler.clip = false;
 	else if (!strcmp(name, "first"))
@@ -103,7 +106,7 @@ static void check_steps(struct wishes *w, const struct dtn_model *model)
 		w->sampler.steps = w->sampler.kind == DTN_DDIM && T > 50 ? 50 : T;
 }
 
-/* --- the result -------------------------------------------------------------------------------------- */
+/* --- the result ------------------------------------------------------------------------------- */
 
 static const char *spacing_name(enum dtn_spacing spacing)
 {
@@ -112,8 +115,8 @@ static const char *spacing_name(enum dtn_spacing spacing)
 	return name[spacing];
 }
 
-static void describe(struct dtn_meta *meta, const struct wishes *w, const char *hash, uint64_t seed, bool averaged,
-		     int type)
+static void describe(struct dtn_meta *meta, const struct wishes *w, const char *hash, uint64_t seed,
+		     bool averaged, int type)
 {
 	const bool ddim = w->sampler.kind == DTN_DDIM;
 
@@ -129,7 +132,8 @@ static void describe(struct dtn_meta *meta, const struct wishes *w, const char *
 	if (ddim)
 		dtn_meta_set(meta, "sample.eta", "%.9g", w->sampler.eta);
 	else
-		dtn_meta_set(meta, "sample.variance", w->sampler.variance_large ? "large" : "small");
+		dtn_meta_set(meta, "sample.variance",
+			     w->sampler.variance_large ? "large" : "small");
 	dtn_meta_set(meta, "sample.clip", "%d", w->sampler.clip);
 	dtn_meta_set(meta, "sample.precision", "%s", dtn_type_name(type));
 	if (w->frames > 1) {
@@ -153,7 +157,8 @@ static void emit(void *arg, const void *samples, size_t n)
 {
 	struct sink *sink = arg;
 	const struct dtn_shape s = sink->image;
-	const size_t bytes = dtn_shape_count(s) * dtn_type_size(sink->type), most = ((size_t)4 << 20) / bytes;
+	const size_t bytes = dtn_shape_count(s) * dtn_type_size(sink->type),
+		     most = ((size_t)4 << 20) / bytes;
 
 	for (size_t at = 0, now; at < n; at += now) {
 		const void *data = (const char *)samples + at * bytes;
@@ -176,19 +181,21 @@ static void progress(void *arg, int64_t done, int64_t all)
 	if (!dtn_line_due(&sink->line))
 		return;
 	seconds = dtn_seconds() - sink->begun;
-	dtn_line_show(&sink->line, "%llu images  %.0f %%  %.3g images/s  %s left", (unsigned long long)sink->n,
-		      100 * share, share * (double)sink->n / seconds, dtn_clock_text(seconds / share - seconds));
+	dtn_line_show(&sink->line, "%llu images  %.0f %%  %.3g images/s  %s left",
+		      (unsigned long long)sink->n, 100 * share, share * (double)sink->n / seconds,
+		      dtn_clock_text(seconds / share - seconds));
 }
 
-/* --- all of it ------------------------------------------------------------------------------------------ */
+/* --- all of it -------------------------------------------------------------------------------- */
 
 /* The weights to sample with: averaged ones, where there are any and --raw was not given. */
-static float *read_weights(struct dtn_reader *r, const struct dtn_model *m, const struct dtn_graph *g,
-			   bool averaged)
+static float *read_weights(struct dtn_reader *r, const struct dtn_model *m,
+			   const struct dtn_graph *g, bool averaged)
 {
 	float *weights = dtn_alloc_aligned(g->params * sizeof(*weights));
-	struct dtn_weights into = { .param = averaged ? NULL : weights, .ema = averaged ? weights : NULL };
+	struct dtn_weights into = { 0 };
 
+	*(averaged ? &into.ema : &into.param) = weights;
 	dtn_model_read(r, m, g, &into, NULL);
 	return weights;
 }
@@ -198,9 +205,10 @@ static int smaller(int a, int b)
 	return a < b ? a : b;
 }
 
-/* As many workers as processors or -j, but no more than have work; twice as many slices, so that a worker
- * need not wait for a slower one, unless -b wants to save memory. */
-static void share_out(const struct wishes *w, const struct dtn_args *args, int slice, int *workers, int *slots)
+/* As many workers as processors or -j, but no more than have work; twice as many slices, so
+ * that a worker need not wait for a slower one, unless -b wants to save memory. */
+static void share_out(const struct wishes *w, const struct dtn_args *args, int slice, int *workers,
+		      int *slots)
 {
 	int threads = args->threads ? args->threads : dtn_cores(), slices = (w->n - 1) / slice + 2;
 
@@ -216,9 +224,9 @@ static void make_images(struct sink *sink, const struct wishes *w, const struct 
 	struct dtn_sampler sampler;
 	struct dtn_net net;
 	struct dtn_sampling s = {
-		.graph = g, .net = &net, .sampler = &sampler, .seed = args->seed, .first = w->first, .n = w->n,
-		.frames = w->frames, .x0_frames = w->trace_x0, .type = sink->type, .emit = emit,
-		.progress = progress, .arg = sink
+		.graph = g, .net = &net, .sampler = &sampler, .seed = args->seed,
+		.first = w->first, .n = w->n, .frames = w->frames, .x0_frames = w->trace_x0,
+		.type = sink->type, .emit = emit, .progress = progress, .arg = sink
 	};
 	int workers;
 
@@ -253,14 +261,17 @@ static void run(struct wishes *w, const struct dtn_args *args, struct sink *sink
 	weights = read_weights(reader, &model, &g.graph, averaged);
 	dtn_reader_close(reader);
 	dtn_model_hash(hash, &model, &g.graph, weights);
-	dtn_say("model %s, %s, %d steps on %s (%s)", hash, averaged ? "averaged weights" : "raw weights",
-		w->sampler.steps, backend->name, backend->detail);
+	dtn_say("model %s, %s, %d steps on %s (%s)", hash,
+		averaged ? "averaged weights" : "raw weights", w->sampler.steps, backend->name,
+		backend->detail);
 
 	describe(&meta, w, hash, args->seed, averaged, type);
 	if (!args->no_prov)
-		dtn_prov_add(&model.prov, args->argc, args->argv, "--batch= -b= --device=", args->operands,
-			     args->operand);
-	sink->image = (struct dtn_shape){ 4, { 1, model.unet.height, model.unet.width, model.unet.colours } };
+		dtn_prov_add(&model.prov, args->argc, args->argv,
+			     "--batch= -b= --device=", args->operands, args->operand);
+	sink->image = (struct dtn_shape){
+		4, { 1, model.unet.height, model.unet.width, model.unet.colours }
+	};
 	dtn_write_segment(sink->writer, DTN_SAMPLES, &meta, &model.prov);
 	make_images(sink, w, args, backend, &model, &g, weights);
 	dtn_write_end(sink->writer);

@@ -1,6 +1,7 @@
 /* line.c -- one line on a terminal that is written over and over.
  *
- * Blanks rather than escape sequences rub out a longer line, so nothing depends on the terminal's kind.
+ * Blanks rather than escape sequences rub out a longer line, so nothing depends on the terminal's
+ * kind.
  */
 #include "lib/line.h"
 

@@ -1,7 +1,8 @@
 /* model.c -- a model's configuration as metadata.
  *
- * A model may come from anywhere, so every number is checked as text first (digits, few of them), then
- * by the ranges of the network and the schedule; nothing is allocated before all is found to be good.
+ * A model may come from anywhere, so every number is checked as text first (digits, few of them),
+ * then by the ranges of the network and the schedule; nothing is allocated before all is found to
+ * be good.
  */
 #include "lib/model.h"
 
@@ -12,7 +13,7 @@
 
 static const int Version = 1;
 
-/* --- writing ------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 /* "1,2,2"; "none" without numbers. */
 static void set_list(struct dtn_meta *meta, const char *key, const int *number, int n)
@@ -65,7 +66,7 @@ void dtn_model_to_meta(const struct dtn_model *m, struct dtn_meta *meta)
 	set_word(meta, "ddpm.prediction", DTN_PREDICTIONS, (int)m->predict);
 }
 
-/* --- reading ---------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 struct source { const struct dtn_meta *meta; const char *name; };
 
@@ -220,7 +221,7 @@ void dtn_model_from_meta(struct dtn_model *m, const struct dtn_meta *meta, const
 	m->predict = (enum dtn_predict)word(&s, "ddpm.prediction", DTN_PREDICTIONS);
 }
 
-/* --- the file ------------------------------------------------------------------------------------------ */
+/* --- the file --------------------------------------------------------------------------------- */
 
 struct dtn_reader *dtn_model_open(struct dtn_model *m, const char *path)
 {

@@ -1,11 +1,11 @@
 /* rng.c -- Philox 4x32-10 [Salmon et al. 2011] and normal numbers from it [Box & Muller 1958].
  *
- * The same seed must give the same bits on every processor, and later on a GPU.  So a normal number
- * is made with integer operations, +, *, fma, int to float and sqrt alone, all of which IEEE 754
- * rounds in one way; log, sin and cos are polynomials, and no product stands beside a sum that a
- * compiler could fuse with it.  Every block of numbers is computed in plain loops over `Lanes`, which
- * the compiler turns into vector code, three times over: for any x86-64, for AVX2 and for AVX-512.
- * Where there is no fma instruction the C library computes it exactly, slowly.
+ * The same seed must give the same bits on every processor, and later on a GPU.  So a normal
+ * number is made with integer operations, +, *, fma, int to float and sqrt alone, all of which
+ * IEEE 754 rounds in one way; log, sin and cos are polynomials, and no product stands beside a sum
+ * that a compiler could fuse with it.  Every block of numbers is computed in plain loops over
+ * `Lanes`, which the compiler turns into vector code, three times over: for any x86-64, for AVX2
+ * and for AVX-512. Where there is no fma instruction the C library computes it exactly, slowly.
  *
  * A normal number z differs from double precision by at most 3e-7 max(1, |z|), as tests/rng.c
  * measures; the largest magnitude that can occur is 6.56.
@@ -17,7 +17,7 @@
 
 enum { Lanes = 64, Block = 4 * Lanes };         /* counters, numbers */
 
-/* --- bits ---------------------------------------------------------------------------------------- */
+/* --- bits ------------------------------------------------------------------------------------- */
 
 static inline __attribute__((always_inline))
 void philox_round(uint32_t *a, uint32_t *b, uint32_t *c, uint32_t *d, uint32_t k0, uint32_t k1)
@@ -54,7 +54,8 @@ struct dtn_rng dtn_rng(uint64_t seed, enum dtn_purpose purpose, uint64_t index, 
 {
 	struct dtn_rng r = {
 		{ (uint32_t)seed, (uint32_t)(seed >> 32) },
-		{ 0, (uint32_t)index, (uint32_t)(index >> 32), (uint32_t)purpose << 24 | (step & 0xffffff) }
+		{ 0, (uint32_t)index, (uint32_t)(index >> 32),
+		  (uint32_t)purpose << 24 | (step & 0xffffff) }
 	};
 	return r;
 }
@@ -64,7 +65,8 @@ static inline __attribute__((always_inline))
 void block_bits(uint32_t word[4][Lanes], const struct dtn_rng *r, uint32_t first)
 {
 	const uint32_t k0 = r->key[0], k1 = r->key[1];
-	const uint32_t c0 = r->counter[0] + first, c1 = r->counter[1], c2 = r->counter[2], c3 = r->counter[3];
+	const uint32_t c0 = r->counter[0] + first, c1 = r->counter[1], c2 = r->counter[2],
+		       c3 = r->counter[3];
 
 	for (uint32_t i = 0; i < Lanes; i++) {
 		uint32_t a = c0 + i, b = c1, c = c2, d = c3;
@@ -76,7 +78,7 @@ void block_bits(uint32_t word[4][Lanes], const struct dtn_rng *r, uint32_t first
 	}
 }
 
-/* --- normal numbers -------------------------------------------------------------------------------- */
+/* --- normal numbers --------------------------------------------------------------------------- */
 
 static inline __attribute__((always_inline)) float as_float(uint32_t u)
 {
@@ -94,8 +96,9 @@ static inline __attribute__((always_inline)) uint32_t as_bits(float f)
 	return u;
 }
 
-/* log x for x > 0: x = 2^e (1+f) with 1+f in [sqrt(1/2), sqrt 2), log(1+f) = f + f^2 P(f).  P is the
- * minimax polynomial of the relative error of log(1+f), which is 8e-9 with these coefficients. */
+/* log x for x > 0: x = 2^e (1+f) with 1+f in [sqrt(1/2), sqrt 2), log(1+f) = f + f^2 P(f).  P
+ * is the minimax polynomial of the relative error of log(1+f), which is 8e-9 with these
+ * coefficients. */
 static inline __attribute__((always_inline)) float natural_log(float x)
 {
 	uint32_t u = as_bits(x) + (0x3f800000u - 0x3f3504f3u);
@@ -130,10 +133,11 @@ static inline __attribute__((always_inline)) void sine_cosine(float *sine, float
 	*cosine = fmaf(c, u, 1.0f);
 }
 
-/* Two words make two numbers: radius sqrt(-2 log u) with u in (0,1] from the first; the angle from the
- * second, whose two highest bits are the quadrant and whose others the place in it, half a turn of the
- * quadrant either way. */
-static inline __attribute__((always_inline)) void box_muller(float *z0, float *z1, uint32_t a, uint32_t b)
+/* Two words make two numbers: radius sqrt(-2 log u) with u in (0,1] from the first; the angle
+ * from the second, whose two highest bits are the quadrant and whose others the place in it,
+ * half a turn of the quadrant either way. */
+static inline __attribute__((always_inline))
+void box_muller(float *z0, float *z1, uint32_t a, uint32_t b)
 {
 	float radius = sqrtf(-2.0f * natural_log((float)(int32_t)(a >> 1 | 1) * 0x1p-31f));
 	uint32_t quadrant = b >> 30, odd = 0u - (quadrant & 1);
@@ -178,19 +182,20 @@ void block_words(uint32_t number[Block], const struct dtn_rng *r, uint32_t first
 			number[4 * i + w] = word[w][i];
 }
 
-/* --- the same for three kinds of processor ------------------------------------------------------------ */
+/* --- the same for three kinds of processor ---------------------------------------------------- */
 
 struct maker {
-	void (*words)(uint32_t number[Block], const struct dtn_rng *, uint32_t first);
-	void (*normal)(float number[Block], const struct dtn_rng *, uint32_t first);
+	/* number [Block], of the counters from `first` on */
+	void (*words)(uint32_t *number, const struct dtn_rng *, uint32_t first);
+	void (*normal)(float *number, const struct dtn_rng *, uint32_t first);
 };
 
 #define MAKER(name, attribute) \
-attribute static void words_##name(uint32_t number[Block], const struct dtn_rng *r, uint32_t first) \
+attribute static void words_##name(uint32_t *number, const struct dtn_rng *r, uint32_t first) \
 { \
 	block_words(number, r, first); \
 } \
-attribute static void normal_##name(float number[Block], const struct dtn_rng *r, uint32_t first) \
+attribute static void normal_##name(float *number, const struct dtn_rng *r, uint32_t first) \
 { \
 	block_normal(number, r, first); \
 } \
@@ -209,9 +214,10 @@ static const struct maker *choose(void)
 #ifdef __x86_64__
 	char most = dtn_rng_isa ? dtn_rng_isa[1] : '4';
 
-	if (most >= '4' && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-	    __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-	    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma"))
+	if (most >= '4' && __builtin_cpu_supports("avx512f") &&
+	    __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+	    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+	    __builtin_cpu_supports("fma"))
 		return &maker_v4;
 	if (most >= '3' && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
 	    __builtin_cpu_supports("bmi2"))
@@ -220,7 +226,7 @@ static const struct maker *choose(void)
 	return &maker_any;
 }
 
-/* --- what the header promises ---------------------------------------------------------------------------- */
+/* --- what the header promises ----------------------------------------------------------------- */
 
 void dtn_rng_bits(struct dtn_rng r, uint32_t *out, size_t n)
 {

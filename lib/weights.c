@@ -1,9 +1,10 @@
 /* weights.c -- a model's tensors: written in the order of its graph, read in any order.
  *
- * model.tensors in the metadata says which sets there are, "param,ema,adam_m,adam_v,counter".  Each set
- * but the counters has one tensor for every parameter of the graph, which follows from the configuration
- * alone; reading insists on exactly these.  The caller's arrays are first written to when a tensor of
- * the right name and shape has arrived, so a short file that claims a huge network costs no memory.
+ * model.tensors in the metadata says which sets there are, "param,ema,adam_m,adam_v,counter".
+ * Each set but the counters has one tensor for every parameter of the graph, which follows from
+ * the configuration alone; reading insists on exactly these.  The caller's arrays are first
+ * written to when a tensor of the right name and shape has arrived, so a short file that claims a
+ * huge network costs no memory.
  */
 #include "lib/model.h"
 
@@ -29,10 +30,10 @@ static void arrays(float *array[SETS], const struct dtn_weights *w)
 	array[V] = w->v;
 }
 
-/* --- writing ----------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
-static void write_tensor(struct dtn_writer *w, const char *name, int role, int type, struct dtn_shape shape,
-			 const void *data)
+static void write_tensor(struct dtn_writer *w, const char *name, int role, int type,
+			 struct dtn_shape shape, const void *data)
 {
 	uint64_t dim[4] = { 0 };
 	struct dtn_tensor tensor;
@@ -53,7 +54,8 @@ static void write_set(struct dtn_writer *w, int role, const struct dtn_graph *g,
 	}
 }
 
-/* The configuration first, so that a resumed run writes the same order; then the rest of the metadata. */
+/* The configuration first, so that a resumed run writes the same order; then the rest of the
+ * metadata. */
 static void model_meta(struct dtn_meta *meta, const struct dtn_model *m, float *const array[SETS])
 {
 	char text[64] = "";
@@ -82,12 +84,13 @@ void dtn_model_write(struct dtn_writer *w, const struct dtn_model *m, const stru
 		if (array[s])
 			write_set(w, set_role[s], g, array[s]);
 	for (int i = 0; i < COUNTERS; i++)
-		write_tensor(w, counter_name[i], DTN_COUNTER, DTN_I64, (struct dtn_shape){ 0 }, &counter[i]);
+		write_tensor(w, counter_name[i], DTN_COUNTER, DTN_I64, (struct dtn_shape){ 0 },
+			     &counter[i]);
 	dtn_write_end(w);
 	dtn_meta_release(&meta);
 }
 
-/* --- reading ------------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 struct reading {
 	struct dtn_reader *r;
@@ -141,11 +144,13 @@ static void shape_text(char text[200], const struct dtn_tensor *t)
 	int n = snprintf(text, 200, "[");
 
 	for (int i = 0; i < t->rank; i++)
-		n += snprintf(text + n, 200 - (size_t)n, i ? ",%llu" : "%llu", (unsigned long long)t->dim[i]);
+		n += snprintf(text + n, 200 - (size_t)n, i ? ",%llu" : "%llu",
+			      (unsigned long long)t->dim[i]);
 	snprintf(text + n, 200 - (size_t)n, "]");
 }
 
-static void check_tensor(struct reading *x, const struct dtn_tensor *t, int type, struct dtn_shape shape)
+static void check_tensor(struct reading *x, const struct dtn_tensor *t, int type,
+			 struct dtn_shape shape)
 {
 	bool same = t->rank == shape.rank;
 	char text[200];
@@ -230,11 +235,12 @@ static void check_whole(struct reading *x, bool counters)
 	for (int s = 0; s < SETS; s++)
 		for (dtn_id i = 0; x->listed[s] && i < x->g->n; i++)
 			if (x->g->node[i].op == DTN_OP_PARAM && !x->seen[s][i])
-				dtn_die(DTN_INPUT, "%s: model: tensor \"%s%s\" missing", name, prefix[s],
-					x->g->node[i].name);
+				dtn_die(DTN_INPUT, "%s: model: tensor \"%s%s\" missing", name,
+					prefix[s], x->g->node[i].name);
 	for (int k = 0; counters && k < COUNTERS; k++)
 		if (!x->counted[k])
-			dtn_die(DTN_INPUT, "%s: model: counter \"%s\" missing", name, counter_name[k]);
+			dtn_die(DTN_INPUT, "%s: model: counter \"%s\" missing", name,
+				counter_name[k]);
 	if (dtn_next_segment(x->r))
 		dtn_die(DTN_INPUT, "%s: segment 2: expected one model, found more", name);
 }
@@ -250,7 +256,8 @@ void dtn_model_read(struct dtn_reader *r, const struct dtn_model *m, const struc
 		x.listed[s] = dtn_model_has(m, (enum dtn_role)set_role[s]);
 		x.seen[s] = dtn_alloc((size_t)g->n, sizeof(bool));
 		if (x.array[s] && !x.listed[s])
-			dtn_die(DTN_INPUT, "%s: the model has no %s tensors", dtn_reader_name(r), set_name[s]);
+			dtn_die(DTN_INPUT, "%s: the model has no %s tensors", dtn_reader_name(r),
+				set_name[s]);
 	}
 	while ((record = dtn_next_record(r)))
 		read_record(&x, record);
@@ -261,10 +268,10 @@ void dtn_model_read(struct dtn_reader *r, const struct dtn_model *m, const struc
 		free(x.seen[s]);
 }
 
-/* --- a name for a model ---------------------------------------------------------------------------------- */
+/* --- a name for a model ----------------------------------------------------------------------- */
 
-/* Eight sums side by side, so that hashing keeps up with memory; multiplication carries every bit upward
- * and the rotation brings it down again. */
+/* Eight sums side by side, so that hashing keeps up with memory; multiplication carries every
+ * bit upward and the rotation brings it down again. */
 struct hash { uint64_t lane[8]; };
 
 static uint64_t stir(uint64_t h, uint64_t word)
@@ -290,7 +297,8 @@ static void hash_bytes(struct hash *h, const void *data, size_t bytes)
 		h->lane[i] = stir(h->lane[i], word[i]);
 }
 
-void dtn_model_hash(char hash[17], const struct dtn_model *m, const struct dtn_graph *g, const float *weights)
+void dtn_model_hash(char hash[17], const struct dtn_model *m, const struct dtn_graph *g,
+		    const float *weights)
 {
 	struct hash h = { { 1, 2, 3, 4, 5, 6, 7, 8 } };
 	struct dtn_meta meta = { 0 };

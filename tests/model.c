@@ -1,4 +1,5 @@
-/* tests/model.c -- a model file reads as it was written, and anything else is refused with a reason. */
+/* tests/model.c -- a model file reads as it was written, and anything else is refused with a
+ * reason. */
 #include "lib/model.h"
 #include "lib/output.h"
 #include "lib/rng.h"
@@ -34,12 +35,13 @@ static void build(struct dtn_graph *g, const struct dtn_unet *u)
 	dtn_id x, t;
 
 	dtn_graph_init(g, DTN_F32);
-	x = dtn_input(g, "x", DTN_F32, (struct dtn_shape){ 4, { 1, u->height, u->width, u->colours } });
+	x = dtn_input(g, "x", DTN_F32,
+		      (struct dtn_shape){ 4, { 1, u->height, u->width, u->colours } });
 	t = dtn_input(g, "t", DTN_I32, (struct dtn_shape){ 1, { 1 } });
 	dtn_unet(g, u, x, t);
 }
 
-/* --- configuration ------------------------------------------------------------------------------- */
+/* --- configuration ---------------------------------------------------------------------------- */
 
 static bool same_configuration(const struct dtn_model *a, const struct dtn_model *b)
 {
@@ -50,7 +52,8 @@ static bool same_configuration(const struct dtn_model *a, const struct dtn_model
 	dtn_model_to_meta(b, &y);
 	same = x.n == y.n;
 	for (int i = 0; same && i < x.n; i++)
-		same = !strcmp(x.pair[i].key, y.pair[i].key) && !strcmp(x.pair[i].value, y.pair[i].value);
+		same = !strcmp(x.pair[i].key, y.pair[i].key) &&
+		       !strcmp(x.pair[i].value, y.pair[i].value);
 	dtn_meta_release(&x);
 	dtn_meta_release(&y);
 	return same && a->predict == b->predict && a->schedule.kind == b->schedule.kind &&
@@ -67,9 +70,10 @@ static void test_configuration(void)
 	for (int kind = DTN_LINEAR; kind <= DTN_GEODIFF; kind++)
 		for (int p = DTN_EPS; p <= DTN_V; p++) {
 			struct dtn_meta meta = { 0 };
-			m.schedule = (struct dtn_schedule_config){
-				.steps = 123, .kind = (enum dtn_schedule_kind)kind, .zero_snr = p == DTN_X0
-			};
+			m.schedule =
+				(struct dtn_schedule_config){ .steps = 123,
+							      .kind = (enum dtn_schedule_kind)kind,
+							      .zero_snr = p == DTN_X0 };
 			m.predict = (enum dtn_predict)p;
 			m.unet.attns = p;
 			dtn_model_to_meta(&m, &meta);
@@ -77,7 +81,8 @@ static void test_configuration(void)
 			good = good && same_configuration(&m, &back);
 			dtn_schedule_init(&s, &m.schedule);
 			dtn_schedule_init(&again, &back.schedule);
-			exact = exact && memcmp(s.alpha_bar, again.alpha_bar, 123 * sizeof(double)) == 0;
+			exact = exact &&
+				memcmp(s.alpha_bar, again.alpha_bar, 123 * sizeof(double)) == 0;
 			dtn_schedule_release(&s);
 			dtn_schedule_release(&again);
 			dtn_meta_release(&meta);
@@ -134,25 +139,31 @@ static void test_refusals(void)
 		{ "model.arch", NULL, "model.arch is missing" },
 		{ "model.arch", "gan", "model.arch=gan" },
 		{ "model.version", "2", "knows version 1" },
-		{ "image.height", "0", "images must be" }, { "image.width", "-7", "image.width=-7" },
-		{ "image.channels", "2000000000000", "image.channels=2000000000000" },
-		{ "unet.channels", "2147483648", "unet.channels" }, { "unet.channels", "8x", "unet.channels=8x" },
-		{ "unet.channels", " 8", "unet.channels" }, { "unet.channels", "", "unet.channels" },
-		{ "unet.channels", "0x8", "unet.channels" }, { "unet.channels", "1e3", "unet.channels" },
-		{ "unet.mult", "", "unet.mult" }, { "unet.mult", "1,,2", "unet.mult" },
-		{ "unet.mult", "1,2,", "unet.mult" }, { "unet.mult", "1,0", "multipliers" },
-		{ "unet.mult", long_list, "unet.mult=1,1,1,1" }, { "unet.mult", NULL, "unet.mult is missing" },
-		{ "unet.blocks", "99", "blocks" }, { "unet.attn", "16;8", "unet.attn" },
-		{ "unet.groups", "3", "these do" }, { "unet.heads", "5", "heads" },
-		{ "unet.dropout", "nan", "unet.dropout" }, { "unet.dropout", "2", "dropout" },
-		{ "unet.dropout", "0x1p-3", "unet.dropout" },
+		{ "image.height", "0", "images must be" },
+		{ "image.width", "-7", "image.width=-7" }, { "image.channels", "2000000000000",
+		  "image.channels=2000000000000" },
+		{ "unet.channels", "2147483648", "unet.channels" },
+		{ "unet.channels", "8x", "unet.channels=8x" },
+		{ "unet.channels", " 8", "unet.channels" },
+		{ "unet.channels", "", "unet.channels" },
+		{ "unet.channels", "0x8", "unet.channels" },
+		{ "unet.channels", "1e3", "unet.channels" }, { "unet.mult", "", "unet.mult" },
+		{ "unet.mult", "1,,2", "unet.mult" }, { "unet.mult", "1,2,", "unet.mult" },
+		{ "unet.mult", "1,0", "multipliers" },
+		{ "unet.mult", long_list, "unet.mult=1,1,1,1" },
+		{ "unet.mult", NULL, "unet.mult is missing" }, { "unet.blocks", "99", "blocks" },
+		{ "unet.attn", "16;8", "unet.attn" }, { "unet.groups", "3", "these do" },
+		{ "unet.heads", "5", "heads" }, { "unet.dropout", "nan", "unet.dropout" },
+		{ "unet.dropout", "2", "dropout" }, { "unet.dropout", "0x1p-3", "unet.dropout" },
 		{ "ddpm.steps", "1000000000000", "ddpm.steps" }, { "ddpm.steps", "0", "steps" },
-		{ "ddpm.schedule", "linea", "ddpm.schedule" }, { "ddpm.schedule", "linear|cosine", "ddpm.schedule" },
-		{ "ddpm.schedule", "", "ddpm.schedule" },
-		{ "ddpm.beta", "0.1", "ddpm.beta" }, { "ddpm.beta", "0,0.1", "ddpm.beta" },
-		{ "ddpm.beta", "inf,0.1", "ddpm.beta" }, { "ddpm.beta", "0.1,0.2,0.3", "ddpm.beta" },
-		{ "ddpm.beta", "0.1,2", "beta" }, { "ddpm.beta", "1e999,1", "ddpm.beta" },
-		{ "ddpm.prediction", "epsilon", "ddpm.prediction" }, { "ddpm.prediction", NULL, "is missing" },
+		{ "ddpm.schedule", "linea", "ddpm.schedule" },
+		{ "ddpm.schedule", "linear|cosine", "ddpm.schedule" },
+		{ "ddpm.schedule", "", "ddpm.schedule" }, { "ddpm.beta", "0.1", "ddpm.beta" },
+		{ "ddpm.beta", "0,0.1", "ddpm.beta" }, { "ddpm.beta", "inf,0.1", "ddpm.beta" },
+		{ "ddpm.beta", "0.1,0.2,0.3", "ddpm.beta" }, { "ddpm.beta", "0.1,2", "beta" },
+		{ "ddpm.beta", "1e999,1", "ddpm.beta" },
+		{ "ddpm.prediction", "epsilon", "ddpm.prediction" },
+		{ "ddpm.prediction", NULL, "is missing" },
 		{ "ddpm.zero_snr", "yes", "ddpm.zero_snr" }
 	};
 	bool good = true;
@@ -162,8 +173,10 @@ static void test_refusals(void)
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
 		char said[512];
 		int status = child(read_changed, &changes[i], said);
-		if (status != DTN_INPUT || !strstr(said, "bad.dtn: invalid model configuration: ") ||
-		    !strstr(said, changes[i].says) || strchr(said, '\n') != said + strlen(said) - 1) {
+		if (status != DTN_INPUT ||
+		    !strstr(said, "bad.dtn: invalid model configuration: ") ||
+		    !strstr(said, changes[i].says) ||
+		    strchr(said, '\n') != said + strlen(said) - 1) {
 			printf("# %s=%.40s: status %d, %s\n", changes[i].key,
 			       changes[i].value ? changes[i].value : "(missing)", status, said);
 			good = false;
@@ -172,7 +185,7 @@ static void test_refusals(void)
 	check(good, "bad configurations", "one is not refused as it should be");
 }
 
-/* --- tensors --------------------------------------------------------------------------------------- */
+/* --- tensors ---------------------------------------------------------------------------------- */
 
 static void fill(float *x, const struct dtn_graph *g, uint64_t index)
 {
@@ -185,13 +198,14 @@ static bool same_weights(const struct dtn_graph *g, const float *a, const float 
 
 	for (dtn_id i = 0; i < g->n; i++)
 		if (g->node[i].op == DTN_OP_PARAM)
-			same = same && memcmp(a + g->node[i].param, b + g->node[i].param,
-					      dtn_shape_count(g->node[i].shape) * sizeof(float)) == 0;
+			same = same &&
+			       memcmp(a + g->node[i].param, b + g->node[i].param,
+				      dtn_shape_count(g->node[i].shape) * sizeof(float)) == 0;
 	return same;
 }
 
-static void write_file(const struct dtn_model *m, const struct dtn_graph *g, const struct dtn_weights *w,
-		       const struct dtn_counters *c)
+static void write_file(const struct dtn_model *m, const struct dtn_graph *g,
+		       const struct dtn_weights *w, const struct dtn_counters *c)
 {
 	struct dtn_output out;
 	struct dtn_writer *writer;
@@ -227,9 +241,11 @@ static void test_weights(void)
 
 	reader = dtn_model_open(&back, path);
 	check(same_configuration(&m, &back), "configuration of a file", "reads otherwise");
-	check(dtn_meta_get(&back.meta, "train.note") && !strcmp(dtn_meta_get(&back.meta, "train.note"), "hello"),
+	check(dtn_meta_get(&back.meta, "train.note") &&
+		      !strcmp(dtn_meta_get(&back.meta, "train.note"), "hello"),
 	      "other metadata", "is lost");
-	check(dtn_model_has(&back, DTN_EMA) && dtn_model_has(&back, DTN_ADAM_V), "what a file holds", "is lost");
+	check(dtn_model_has(&back, DTN_EMA) && dtn_model_has(&back, DTN_ADAM_V),
+	      "what a file holds", "is lost");
 	r = (struct dtn_weights){ into[0], into[1], into[2], into[3] };
 	dtn_model_read(reader, &back, &g, &r, &c);
 	dtn_reader_close(reader);
@@ -263,7 +279,8 @@ static void test_weights(void)
 	w.m = w.v = NULL;
 	write_file(&small, &g, &w, &counters);
 	reader = dtn_model_open(&back, path);
-	check(dtn_model_has(&back, DTN_PARAM) && !dtn_model_has(&back, DTN_ADAM_M), "without moments", "has some");
+	check(dtn_model_has(&back, DTN_PARAM) && !dtn_model_has(&back, DTN_ADAM_M),
+	      "without moments", "has some");
 	dtn_model_read(reader, &back, &g, &r, NULL);
 	dtn_reader_close(reader);
 	check(same_weights(&g, into[1], array[1]), "weights without moments", "read otherwise");
@@ -275,14 +292,15 @@ static void test_weights(void)
 	dtn_graph_release(&g);
 }
 
-/* --- files that are wrong ------------------------------------------------------------------------------ */
+/* --- files that are wrong --------------------------------------------------------------------- */
 
 enum fault {
-	GOOD, MISSING, EXTRA, TWICE, SHAPE, RANK, TYPE, NOT_FINITE, NO_COUNTER, NEGATIVE, UNLISTED, TWO_MODELS, NO_SET
+	GOOD, MISSING, EXTRA, TWICE, SHAPE, RANK, TYPE, NOT_FINITE, NO_COUNTER, NEGATIVE, UNLISTED,
+	TWO_MODELS, NO_SET
 };
 
-static void write_one(struct dtn_writer *w, const char *name, int role, int type, int rank, uint64_t *dim,
-		      const void *data)
+static void write_one(struct dtn_writer *w, const char *name, int role, int type, int rank,
+		      uint64_t *dim, const void *data)
 {
 	struct dtn_tensor tensor = dtn_tensor(name, role, type, false, rank, dim);
 	struct dtn_record record = { .tensors = 1, .tensor = &tensor };
@@ -302,7 +320,10 @@ static void write_wrong_model(struct dtn_writer *w, enum fault fault)
 	build(&g, &small.unet);
 	x = dtn_alloc(g.params, sizeof(*x));
 	dtn_model_to_meta(&small, &meta);
-	dtn_meta_set(&meta, "model.tensors", fault == UNLISTED ? "counter" : fault == NO_SET ? "param,ema" : "param");
+	dtn_meta_set(&meta, "model.tensors",
+		     fault == UNLISTED ? "counter"
+		     : fault == NO_SET ? "param,ema"
+				       : "param");
 	dtn_write_segment(w, DTN_MODEL, &meta, &(struct dtn_prov){ 0 });
 	for (dtn_id i = 0; i < g.n; i++) {
 		const struct dtn_node *p = &g.node[i];
@@ -320,8 +341,8 @@ static void write_wrong_model(struct dtn_writer *w, enum fault fault)
 			x[p->param + 1] = fault == NOT_FINITE ? NAN : 0;
 		}
 		write_one(w, n == 5 && fault == EXTRA ? "conv_in.wait" : p->name, DTN_PARAM,
-			  n == 5 && fault == TYPE ? DTN_I32 : DTN_F32, p->shape.rank + (n == 5 && fault == RANK), dim,
-			  x + p->param);
+			  n == 5 && fault == TYPE ? DTN_I32 : DTN_F32,
+			  p->shape.rank + (n == 5 && fault == RANK), dim, x + p->param);
 		if (n == 5 && fault == TWICE)
 			write_one(w, p->name, DTN_PARAM, DTN_F32, p->shape.rank, dim, x + p->param);
 	}
@@ -352,9 +373,11 @@ static void test_faults(void)
 	static const struct { enum fault fault; const char *says; } known[] = {
 		{ GOOD, "" }, { MISSING, "model: tensor \"conv_in.weight\" missing" },
 		{ EXTRA, "tensor \"conv_in.wait\" unexpected" }, { TWICE, "duplicate tensor" },
-		{ SHAPE, ", expected [" }, { RANK, ", expected [" }, { TYPE, "has type i32, expected f32" },
-		{ NOT_FINITE, "is not finite" }, { NO_COUNTER, "counter \"step\" missing" },
-		{ NEGATIVE, "counter \"sample\" is negative" }, { UNLISTED, "the model has no param tensors" },
+		{ SHAPE, ", expected [" }, { RANK, ", expected [" },
+		{ TYPE, "has type i32, expected f32" }, { NOT_FINITE, "is not finite" },
+		{ NO_COUNTER, "counter \"step\" missing" },
+		{ NEGATIVE, "counter \"sample\" is negative" },
+		{ UNLISTED, "the model has no param tensors" },
 		{ TWO_MODELS, "expected one model" }, { NO_SET, "tensor \"ema:" }
 	};
 	bool good = true;
@@ -372,7 +395,8 @@ static void test_faults(void)
 		dtn_writer_close(w);
 		dtn_output_commit(&out);
 		status = child(read_file, NULL, said);
-		if (status != (known[i].fault == GOOD ? 0 : DTN_INPUT) || !strstr(said, known[i].says)) {
+		if (status != (known[i].fault == GOOD ? 0 : DTN_INPUT) ||
+		    !strstr(said, known[i].says)) {
 			printf("# fault %d: status %d, %s\n", known[i].fault, status, said);
 			good = false;
 		}

@@ -1,4 +1,5 @@
-/* tests/rng.c -- is the generator Philox, are its normal numbers normal, and the same everywhere? */
+/* tests/rng.c -- is the generator Philox, are its normal numbers normal, and the same
+ * everywhere? */
 #include "lib/rng.h"
 
 #include <math.h>
@@ -33,8 +34,11 @@ static void test_vectors(void)
 {
 	static const struct { uint32_t counter[4], key[2], out[4]; } known[] = {
 		{ { 0, 0, 0, 0 }, { 0, 0 }, { 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8 } },
-		{ { ~0u, ~0u, ~0u, ~0u }, { ~0u, ~0u }, { 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd } },
-		{ { 0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344 }, { 0xa4093822, 0x299f31d0 },
+		{ { ~0u, ~0u, ~0u, ~0u },
+		  { ~0u, ~0u },
+		  { 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd } },
+		{ { 0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344 },
+		  { 0xa4093822, 0x299f31d0 },
 		  { 0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1 } }
 	};
 	bool good = true;
@@ -60,11 +64,13 @@ static void test_layout(void)
 	uint32_t out[4], all[24];
 
 	dtn_philox(out, counter, key);
-	dtn_rng_bits(dtn_rng(0x0123456789abcdef, DTN_RNG_STEP, 0x2222222233333333, 0xabcdef), all, 24);
+	dtn_rng_bits(dtn_rng(0x0123456789abcdef, DTN_RNG_STEP, 0x2222222233333333, 0xabcdef), all,
+		     24);
 	check(memcmp(out, all + 20, sizeof(out)) == 0, "counter and key", "wrong layout");
 }
 
-/* However many numbers are asked for, number i is the same, and nothing is written behind the last. */
+/* However many numbers are asked for, number i is the same, and nothing is written behind the
+ * last. */
 static void test_prefix(void)
 {
 	enum { most = 1100 };
@@ -109,10 +115,12 @@ static void test_accuracy(void)
 			double u = (float)(bits[i] >> 1 | 1) * 0x1p-31;
 			double place = (int32_t)(bits[i + 1] << 2 | 2) * 0x1p-31;
 			double angle = M_PI / 4 * (place + 2 * (bits[i + 1] >> 30));
-			double radius = sqrt(-2 * log(u)), c = radius * cos(angle), s = radius * sin(angle);
+			double radius = sqrt(-2 * log(u)), c = radius * cos(angle),
+			       s = radius * sin(angle);
 			worst = fmax(worst, fabs(z[i] - c) / fmax(1, fabs(c)));
 			worst = fmax(worst, fabs(z[i + 1] - s) / fmax(1, fabs(s)));
-			wild = fmax(wild, fabs(hypot(z[i], z[i + 1]) - radius) / fmax(radius, 1e-30));
+			wild = fmax(wild,
+				    fabs(hypot(z[i], z[i + 1]) - radius) / fmax(radius, 1e-30));
 		}
 	}
 	printf("# error against double precision: %.3g, of the radius %.3g\n", worst, wild);

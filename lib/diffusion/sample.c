@@ -16,8 +16,9 @@ struct worker {
 	int32_t *t;                     /* [S] */
 };
 
-/* Slices in work and those that wait for an earlier one.  Slice k lives in slot k % slots, which it may
- * take when slice k - slots has been emitted; the first that is not emitted never waits. */
+/* Slices in work and those that wait for an earlier one.  Slice k lives in slot k % slots,
+ * which it may take when slice k - slots has been emitted; the first that is not emitted never
+ * waits. */
 struct ring {
 	pthread_mutex_t lock;
 	pthread_cond_t moved;
@@ -42,7 +43,8 @@ void dtn_sampling_graph(struct dtn_sampling_graph *g, const struct dtn_unet *u, 
 	int S = g->slice = dtn_unet_slice(u);
 
 	dtn_graph_init(&g->graph, type);
-	g->x = dtn_input(&g->graph, "x", DTN_F32, (struct dtn_shape){ 4, { S, u->height, u->width, u->colours } });
+	g->x = dtn_input(&g->graph, "x", DTN_F32,
+			 (struct dtn_shape){ 4, { S, u->height, u->width, u->colours } });
 	g->t = dtn_input(&g->graph, "t", DTN_I32, (struct dtn_shape){ 1, { S } });
 	g->prediction = dtn_unet(&g->graph, u, g->x, g->t);
 }
@@ -55,7 +57,7 @@ void dtn_to_u8(uint8_t *to, const float *x, size_t n)
 	}
 }
 
-/* --- the way of one slice ------------------------------------------------------------------------------ */
+/* --- the way of one slice --------------------------------------------------------------------- */
 
 /* After how many steps is frame f of F taken?  The first before any, the last after all S. */
 static int frame_step(int f, int F, int S)
@@ -92,21 +94,23 @@ static void step(struct all *all, struct worker *w, uint64_t first, int i)
 	for (int k = 0; k < s->graph->slice; k++) {
 		size_t at = (size_t)k * all->image;
 		if (noisy)
-			dtn_rng_normal(dtn_rng(s->seed, DTN_RNG_STEP, first + (uint64_t)k, (uint32_t)i), w->z,
-				       all->image);
+			dtn_rng_normal(
+				dtn_rng(s->seed, DTN_RNG_STEP, first + (uint64_t)k, (uint32_t)i),
+				w->z, all->image);
 		dtn_sampler_step(s->sampler, i, w->x + at, w->output + at, w->z, all->image);
 	}
 }
 
-/* Put x [S,H,W,C] into the result for all frames, from number f on, that are due after i steps; returns the
- * number of the next frame. */
+/* Put x [S,H,W,C] into the result for all frames, from number f on, that are due after i steps;
+ * returns the number of the next frame. */
 static int keep_frames(struct all *all, char *result, const float *x, int f, int i)
 {
 	const struct dtn_sampling *s = all->s;
 
 	for (; f < s->frames && frame_step(f, s->frames, s->sampler->config.steps) == i; f++)
 		for (int k = 0; k < s->graph->slice; k++) {
-			char *to = result + ((size_t)k * (size_t)s->frames + (size_t)f) * all->sample_bytes;
+			char *to = result +
+				   ((size_t)k * (size_t)s->frames + (size_t)f) * all->sample_bytes;
 			if (s->type == DTN_U8)
 				dtn_to_u8((uint8_t *)to, x + (size_t)k * all->image, all->image);
 			else
@@ -127,7 +131,8 @@ static void count_step(struct all *all)
 }
 
 /* x_T to x_0, keeping the frames that are due.  `first`: index of the slice's first image. */
-static void whole_way(struct all *all, struct worker *w, struct dtn_run *run, uint64_t first, char *result)
+static void whole_way(struct all *all, struct worker *w, struct dtn_run *run, uint64_t first,
+		      char *result)
 {
 	const struct dtn_sampling *s = all->s;
 	const int S = s->sampler->config.steps;
@@ -149,7 +154,7 @@ static void whole_way(struct all *all, struct worker *w, struct dtn_run *run, ui
 	keep_frames(all, result, w->x, f, S);
 }
 
-/* --- in order ---------------------------------------------------------------------------------------------- */
+/* --- in order --------------------------------------------------------------------------------- */
 
 /* The part of a slice that is wanted. */
 static void emit(struct all *all, int slice, const char *result)
@@ -157,7 +162,8 @@ static void emit(struct all *all, int slice, const char *result)
 	const struct dtn_sampling *s = all->s;
 	const uint64_t S = (uint64_t)s->graph->slice, first = all->begin + (uint64_t)slice * S;
 	const uint64_t end = s->first + (uint64_t)s->n, frames = (uint64_t)s->frames;
-	uint64_t from = first < s->first ? s->first - first : 0, to = first + S > end ? end - first : S;
+	uint64_t from = first < s->first ? s->first - first : 0,
+		 to = first + S > end ? end - first : S;
 
 	s->emit(s->arg, result + from * frames * all->sample_bytes, (to - from) * frames);
 }
@@ -173,7 +179,8 @@ static char *take_slot(struct all *all, int slice)
 	return r->result[slice % all->s->slots];
 }
 
-/* Workers block all signals; a reader that has gone away must end the program, as it ends any filter. */
+/* Workers block all signals; a reader that has gone away must end the program, as it ends any
+ * filter. */
 static void deliver(struct all *all, int slice)
 {
 	struct ring *r = &all->ring;
@@ -204,19 +211,21 @@ static void one_slice(void *arg, struct dtn_run *run, int slice)
 	deliver(all, slice);
 }
 
-/* --- memory -------------------------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 static void get_memory(struct all *all)
 {
 	const struct dtn_sampling *s = all->s;
-	const size_t S = (size_t)s->graph->slice;
+	const size_t S = (size_t)s->graph->slice, slice = S * all->image;
 
 	all->worker = dtn_alloc((size_t)s->net->workers, sizeof(*all->worker));
 	for (int k = 0; k < s->net->workers; k++)
 		all->worker[k] = (struct worker){
-			dtn_alloc(S * all->image, sizeof(float)), dtn_alloc(S * all->image, sizeof(float)),
-			dtn_alloc(all->image, sizeof(float)), dtn_alloc(S * all->image, sizeof(float)),
-			dtn_alloc(S, sizeof(int32_t))
+			.x = dtn_alloc(slice, sizeof(float)),
+			.output = dtn_alloc(slice, sizeof(float)),
+			.z = dtn_alloc(all->image, sizeof(float)),
+			.frame = dtn_alloc(slice, sizeof(float)),
+			.t = dtn_alloc(S, sizeof(int32_t))
 		};
 	all->ring.result = dtn_alloc((size_t)s->slots, sizeof(*all->ring.result));
 	all->ring.ready = dtn_alloc((size_t)s->slots, sizeof(*all->ring.ready));

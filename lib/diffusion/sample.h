@@ -1,9 +1,9 @@
 /* sample.h -- many images from one model, on every core, in order.
  *
- * Image i is made of the noise of (seed, i) alone, whatever other images are asked for.  Images are
- * made in slices: the whole way of a slice, all steps, is one job of one worker, so workers never wait
- * for each other.  Slices begin at multiples of their size; an image outside of what is wanted is made
- * and dropped.  So an image has the same place in the same slice in every run.
+ * Image i is made of the noise of (seed, i) alone, whatever other images are asked for.  Images
+ * are made in slices: the whole way of a slice, all steps, is one job of one worker, so workers
+ * never wait for each other.  Slices begin at multiples of their size; an image outside of what is
+ * wanted is made and dropped.  So an image has the same place in the same slice in every run.
  */
 #ifndef DTN_SAMPLE_H
 #define DTN_SAMPLE_H
@@ -31,9 +31,11 @@ struct dtn_sampling {
 	int frames;                     /* of each image's way, evenly spaced; 1: the image alone */
 	bool x0_frames;                 /* frames show what the network takes the image for */
 	int type;                       /* of the result: DTN_F32 in [-1,1], or DTN_U8 */
-	int slots;                      /* slices that exist at once, being made or waiting for their turn */
+	/* slices that exist at once, being made or waiting for their turn */
+	int slots;
 
-	/* Samples in order, image by image, frame by frame: n of them; called by one worker at a time. */
+	/* Samples in order, image by image, frame by frame: n of them; called by one worker at
+	 * a time. */
 	void (*emit)(void *arg, const void *samples, size_t n);
 
 	/* Of all steps, `done` are done; called by one worker at a time.  May be NULL. */

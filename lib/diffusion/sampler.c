@@ -1,16 +1,16 @@
 /* sampler.c -- one step from x at t to x at p, the next t of the list (p = -1: the image).
  *
  * Both samplers go by way of x_0: what the network's output says the image is, clipped.  Then both
- * steps, and x_0 itself, are sums of x, the output, x_0 and noise, so a step is a handful of coefficients,
- * worked out in f64.  p comes from the list, never from t - T/S; skipped steps make the betas of DDPM
- * larger (Nichol & Dhariwal 2021, section 4).
+ * steps, and x_0 itself, are sums of x, the output, x_0 and noise, so a step is a handful of
+ * coefficients, worked out in f64.  p comes from the list, never from t - T/S; skipped steps make
+ * the betas of DDPM larger (Nichol & Dhariwal 2021, section 4).
  */
 #include "lib/diffusion/sampler.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-/* --- which steps ------------------------------------------------------------------------------------- */
+/* --- which steps ------------------------------------------------------------------------------ */
 
 static int trailing(int k, int S, int T)
 {
@@ -29,20 +29,29 @@ static int quad(int k, int S, int T)
 	return (int)(root * root);
 }
 
+static int place(int k, int S, int T, enum dtn_spacing spacing)
+{
+	switch (spacing) {
+	case DTN_LEADING: return k * (T / S);
+	case DTN_LINSPACE: return linspace(k, S, T);
+	case DTN_QUAD: return quad(k, S, T);
+	default: return trailing(k, S, T);
+	}
+}
+
 void dtn_spaced(int *t, int S, int T, enum dtn_spacing spacing)
 {
 	int below = -1;
 
 	for (int k = 0; k < S; k++) {
-		int at = spacing == DTN_LEADING ? k * (T / S) : spacing == DTN_LINSPACE ? linspace(k, S, T) :
-			spacing == DTN_QUAD ? quad(k, S, T) : trailing(k, S, T);
+		int at = place(k, S, T, spacing);
 		if (at <= below)        /* many quadratic steps: the first ones fall together */
 			at = below + 1;
 		t[S - 1 - k] = below = at;
 	}
 }
 
-/* --- one step ------------------------------------------------------------------------------------------ */
+/* --- one step --------------------------------------------------------------------------------- */
 
 struct linear { double x, output; };            /* coefficients */
 struct step { double x0, x, output, noise; };   /* of x at p */
@@ -78,13 +87,14 @@ static struct step ddpm(const struct dtn_sampler_config *c, double ab, double ab
 	const double beta = 1 - ab / ab_p;
 	const double variance = c->variance_large ? beta : beta * (1 - ab_p) / (1 - ab);
 
-	return (struct step){
-		beta * sqrt(ab_p) / (1 - ab), (1 - ab_p) * sqrt(1 - beta) / (1 - ab), 0, sqrt(variance)
-	};
+	return (struct step){ beta * sqrt(ab_p) / (1 - ab), (1 - ab_p) * sqrt(1 - beta) / (1 - ab),
+			      0, sqrt(variance) };
 }
 
-/* Song et al. 2021, eq. 12 and 16: x_p = sqrt(ab_p) x_0 + sqrt(1 - ab_p - sigma^2) eps + sigma z. */
-static struct step ddim(const struct dtn_sampler_config *c, enum dtn_predict predict, double ab, double ab_p)
+/* Song et al. 2021, eq. 12 and 16:
+ *      x_p = sqrt(ab_p) x_0 + sqrt(1 - ab_p - sigma^2) eps + sigma z */
+static struct step ddim(const struct dtn_sampler_config *c, enum dtn_predict predict, double ab,
+			double ab_p)
 {
 	const double sigma = c->eta * sqrt((1 - ab_p) / (1 - ab)) * sqrt(1 - ab / ab_p);
 	const double direction = sqrt(fmax(1 - ab_p - sigma * sigma, 0)), b = sqrt(1 - ab);
@@ -105,13 +115,14 @@ static int next_t(const struct dtn_sampler *s, int i)
 
 static struct step step_at(const struct dtn_sampler *s, int i)
 {
-	const double ab = dtn_alpha_bar(s->schedule, s->t[i]), ab_p = dtn_alpha_bar(s->schedule, next_t(s, i));
+	const double ab = dtn_alpha_bar(s->schedule, s->t[i]),
+		     ab_p = dtn_alpha_bar(s->schedule, next_t(s, i));
 
 	return s->config.kind == DTN_DDPM ? ddpm(&s->config, ab, ab_p) :
 		ddim(&s->config, s->predict, ab, ab_p);
 }
 
-/* --- what the header promises ----------------------------------------------------------------------------- */
+/* --- what the header promises ----------------------------------------------------------------- */
 
 void dtn_sampler_init(struct dtn_sampler *s, const struct dtn_sampler_config *config,
 		      const struct dtn_schedule *schedule, enum dtn_predict predict)
@@ -140,7 +151,8 @@ static inline float clipped(float x, float bound)
 	return x > bound ? bound : x < -bound ? -bound : x;
 }
 
-void dtn_sampler_x0(const struct dtn_sampler *s, int i, float *x0, const float *x, const float *output, size_t n)
+void dtn_sampler_x0(const struct dtn_sampler *s, int i, float *x0, const float *x,
+		    const float *output, size_t n)
 {
 	const struct linear c = x0_of(s->predict, dtn_alpha_bar(s->schedule, s->t[i]));
 	const float cx = (float)c.x, co = (float)c.output, bound = s->config.clip ? 1 : INFINITY;
@@ -149,13 +161,14 @@ void dtn_sampler_x0(const struct dtn_sampler *s, int i, float *x0, const float *
 		x0[k] = clipped(cx * x[k] + co * output[k], bound);
 }
 
-void dtn_sampler_step(const struct dtn_sampler *s, int i, float *x, const float *output, const float *z,
-		      size_t n)
+void dtn_sampler_step(const struct dtn_sampler *s, int i, float *x, const float *output,
+		      const float *z, size_t n)
 {
 	const struct linear c = x0_of(s->predict, dtn_alpha_bar(s->schedule, s->t[i]));
 	const struct step to = step_at(s, i);
 	const float cx = (float)c.x, co = (float)c.output, bound = s->config.clip ? 1 : INFINITY;
-	const float x0 = (float)to.x0, xx = (float)to.x, xo = (float)to.output, xz = (float)to.noise;
+	const float x0 = (float)to.x0, xx = (float)to.x, xo = (float)to.output,
+		    xz = (float)to.noise;
 
 	for (size_t k = 0; k < n; k++) {
 		float image = clipped(cx * x[k] + co * output[k], bound);

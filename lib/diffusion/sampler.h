@@ -1,4 +1,4 @@
-/* sampler.h -- from noise to images: DDPM [Ho et al. 2020, alg. 2] and DDIM [Song et al. 2021, eq. 12]. */
+/* sampler.h -- from noise to images: DDPM [Ho et al. 2020, alg. 2], DDIM [Song et al. 2021]. */
 #ifndef DTN_SAMPLER_H
 #define DTN_SAMPLER_H
 
@@ -15,8 +15,9 @@ struct dtn_sampler_config {
 	double eta;                     /* DDIM: 0 deterministic, 1 as DDPM */
 	bool variance_large;            /* DDPM: beta rather than the posterior's */
 	bool clip;                      /* x_0 to [-1,1] */
-	bool keep_eps;                  /* DDIM: after clipping go on with the network's eps rather than with the
-					 * one that belongs to the clipped x_0, as diffusers does */
+	/* DDIM: after clipping go on with the network's eps, as diffusers does, rather than with
+	 * the one that belongs to the clipped x_0. */
+	bool keep_eps;
 };
 
 struct dtn_sampler {
@@ -34,13 +35,13 @@ void dtn_sampler_init(struct dtn_sampler *, const struct dtn_sampler_config *,
 void dtn_sampler_release(struct dtn_sampler *);
 
 /* x_0 as the network's output at step i sees it, clipped if asked; n numbers. */
-void dtn_sampler_x0(const struct dtn_sampler *, int i, float *x0, const float *x, const float *output,
-		    size_t n);
+void dtn_sampler_x0(const struct dtn_sampler *, int i, float *x0, const float *x,
+		    const float *output, size_t n);
 
-/* One step: x at t[i] becomes x at t[i+1], through x_0.  z: N(0,1), [n], not read at the last step or where
- * the step has no noise (dtn_sampler_noisy). */
-void dtn_sampler_step(const struct dtn_sampler *, int i, float *x, const float *output, const float *z,
-		      size_t n);
+/* One step: x at t[i] becomes x at t[i+1], through x_0.  z: N(0,1), [n], not read at the last
+ * step or where the step has no noise (dtn_sampler_noisy). */
+void dtn_sampler_step(const struct dtn_sampler *, int i, float *x, const float *output,
+		      const float *z, size_t n);
 bool dtn_sampler_noisy(const struct dtn_sampler *, int i);
 
 #endif

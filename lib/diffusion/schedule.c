@@ -2,8 +2,8 @@
  *
  * A schedule is defined by its betas (linear, quadratic, constant, sigmoid-beta) or by a curve
  * alpha_bar(u), u = (t+1)/T, from which betas are taken (cosine, sigmoid).  Betas are clipped to
- * MaxBeta, since the cosine's last one would be 1, and alpha_bar is the product of the clipped ones: the
- * two always agree.
+ * MaxBeta, since the cosine's last one would be 1, and alpha_bar is the product of the clipped
+ * ones: the two always agree.
  */
 #include "lib/diffusion/schedule.h"
 
@@ -37,7 +37,8 @@ static double sigmoid_curve(double u)
 {
 	const double start = -3, end = 3;
 
-	return (logistic(end) - logistic(u * (end - start) + start)) / (logistic(end) - logistic(start));
+	return (logistic(end) - logistic(u * (end - start) + start)) /
+	       (logistic(end) - logistic(start));
 }
 
 static double curve_beta(double (*curve)(double), int t, int T)
@@ -67,7 +68,8 @@ static double beta_at(const struct dtn_schedule_config *c, double first, double 
 	return 0;
 }
 
-/* sqrt(alpha_bar), shifted and stretched so that the last is 0 and the first stays [Lin et al. 2023]. */
+/* sqrt(alpha_bar), shifted and stretched so that the last is 0 and the first stays
+ * [Lin et al. 2023, alg. 1]. */
 static void rescale(struct dtn_schedule *s, int T)
 {
 	const double first = sqrt(s->alpha_bar[0]), last = sqrt(s->alpha_bar[T - 1]);
@@ -139,10 +141,11 @@ double dtn_posterior_variance(const struct dtn_schedule *s, int t)
 	return s->beta[t] * (1 - dtn_alpha_bar(s, t - 1)) / (1 - dtn_alpha_bar(s, t));
 }
 
-/* The weight of the squared error of x_0, then of what is predicted: with the errors of one prediction,
- * |eps|^2 = SNR |x_0|^2 and |v|^2 = (SNR + 1) |x_0|^2, so all three are the same objective.  Where the SNR
- * is 0, so is the weight of x_0, and that of eps is the limit. */
-double dtn_loss_weight(const struct dtn_schedule *s, enum dtn_weight weight, enum dtn_predict predict, int t)
+/* The weight of the squared error of x_0, then of what is predicted: with the errors of one
+ * prediction, |eps|^2 = SNR |x_0|^2 and |v|^2 = (SNR + 1) |x_0|^2, so all three are the same
+ * objective.  Where the SNR is 0, so is the weight of x_0, and that of eps is the limit. */
+double dtn_loss_weight(const struct dtn_schedule *s, enum dtn_weight weight,
+		       enum dtn_predict predict, int t)
 {
 	const double snr = dtn_snr(s, t);
 	double eps, of_x0;
@@ -162,10 +165,10 @@ double dtn_loss_weight(const struct dtn_schedule *s, enum dtn_weight weight, enu
 	return predict == DTN_EPS ? eps : predict == DTN_X0 ? of_x0 : of_x0 / (snr + 1);
 }
 
-/* --- on images ------------------------------------------------------------------------------------- */
+/* --- on images -------------------------------------------------------------------------------- */
 
-/* y = a x + b z.  Every training sample comes by here, so it is compiled with fma instructions too; the
- * C library's fmaf, used elsewhere, is as exact. */
+/* y = a x + b z.  Every training sample comes by here, so it is compiled with fma instructions
+ * too; the C library's fmaf, used elsewhere, is as exact. */
 static inline __attribute__((always_inline))
 void blend_body(float *y, float a, const float *x, float b, const float *z, size_t n)
 {
@@ -192,15 +195,16 @@ static void blend(float *y, float a, const float *x, float b, const float *z, si
 	blend_body(y, a, x, b, z, n);
 }
 
-void dtn_add_noise(const struct dtn_schedule *s, int t, float *xt, const float *x0, const float *eps, size_t n)
+void dtn_add_noise(const struct dtn_schedule *s, int t, float *xt, const float *x0,
+		   const float *eps, size_t n)
 {
 	const double ab = dtn_alpha_bar(s, t);
 
 	blend(xt, (float)sqrt(ab), x0, (float)sqrt(1 - ab), eps, n);
 }
 
-void dtn_target(const struct dtn_schedule *s, int t, enum dtn_predict predict, float *target, const float *x0,
-		const float *eps, size_t n)
+void dtn_target(const struct dtn_schedule *s, int t, enum dtn_predict predict, float *target,
+		const float *x0, const float *eps, size_t n)
 {
 	const double ab = dtn_alpha_bar(s, t);
 

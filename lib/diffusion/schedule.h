@@ -7,7 +7,9 @@
 
 #include "lib/base.h"
 
-enum dtn_schedule_kind { DTN_LINEAR, DTN_COSINE, DTN_SIGMOID, DTN_QUADRATIC, DTN_CONSTANT, DTN_GEODIFF };
+enum dtn_schedule_kind {
+	DTN_LINEAR, DTN_COSINE, DTN_SIGMOID, DTN_QUADRATIC, DTN_CONSTANT, DTN_GEODIFF
+};
 #define DTN_SCHEDULES "linear|cosine|sigmoid|quadratic|constant|sigmoid-beta"
 
 enum dtn_predict { DTN_EPS, DTN_X0, DTN_V };
@@ -20,7 +22,7 @@ struct dtn_schedule_config {
 	int steps;                      /* T, 1 .. 65536 */
 	enum dtn_schedule_kind kind;
 	double beta_first, beta_last;   /* 0: the default, 1e-4 and 0.02, scaled by 1000/T */
-	bool zero_snr;                  /* rescaled to alpha_bar_T-1 = 0 [Lin et al. 2023, alg. 1] */
+	bool zero_snr;                  /* rescaled to alpha_bar_T-1 = 0 [Lin et al. 2023] */
 };
 
 struct dtn_schedule {
@@ -45,13 +47,14 @@ double dtn_posterior_variance(const struct dtn_schedule *, int t);      /* eq. 7
  * [Hang et al. 2023], P2 with k = 1, gamma = 1 [Choi et al. 2022]. */
 double dtn_loss_weight(const struct dtn_schedule *, enum dtn_weight, enum dtn_predict, int t);
 
-/* x_t = sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) eps (eq. 4); n numbers, each coefficient rounded once to
- * f32, x_t = fma(a, x0, b * eps). */
+/* x_t = sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) eps (eq. 4); n numbers, each coefficient
+ * rounded once to f32, x_t = fma(a, x0, b * eps). */
 void dtn_add_noise(const struct dtn_schedule *, int t, float *xt, const float *x0, const float *eps,
 		   size_t n);
 
-/* What the network should say: eps, x_0, or v = sqrt(ab) eps - sqrt(1-ab) x_0 [Salimans & Ho 2022]. */
-void dtn_target(const struct dtn_schedule *, int t, enum dtn_predict, float *target, const float *x0,
-		const float *eps, size_t n);
+/* What the network should say: eps, x_0, or v = sqrt(ab) eps - sqrt(1-ab) x_0 [Salimans & Ho
+ * 2022]. */
+void dtn_target(const struct dtn_schedule *, int t, enum dtn_predict, float *target,
+		const float *x0, const float *eps, size_t n);
 
 #endif

@@ -1,5 +1,6 @@
-/* tests/diffusion/sample.c -- images come out in order and alone of (seed, index), whatever the workers,
- * slots, neighbours and frames; and each is what the sampler makes of the network's outputs. */
+/* tests/diffusion/sample.c -- images come out in order and alone of (seed, index), whatever the
+ * workers, slots, neighbours and frames; and each is what the sampler makes of the network's
+ * outputs. */
 #include "lib/diffusion/sample.h"
 #include "lib/rng.h"
 
@@ -20,8 +21,8 @@ static void check(bool good, const char *name, const char *why)
 }
 
 static const struct dtn_unet unet = {
-	.height = 5, .width = 6, .colours = 2, .channels = 8, .levels = 2, .mult = { 1, 2 }, .blocks = 1,
-	.heads = 1, .groups = 4
+	.height = 5, .width = 6, .colours = 2, .channels = 8, .levels = 2, .mult = { 1, 2 },
+	.blocks = 1, .heads = 1, .groups = 4
 };
 enum { Image = 5 * 6 * 2, Steps = 7, Most = 100 };
 
@@ -54,14 +55,15 @@ static void *make(struct wish w, size_t *n)
 	struct dtn_net net;
 	struct collected all = { .bytes = Image * dtn_type_size(w.type) };
 	struct dtn_sampling s = {
-		.graph = &graph, .net = &net, .sampler = &sampler, .seed = 3, .first = w.first, .n = w.n,
-		.frames = w.frames, .x0_frames = w.x0_frames, .type = w.type, .slots = w.slots, .emit = collect,
-		.arg = &all
+		.graph = &graph, .net = &net, .sampler = &sampler, .seed = 3, .first = w.first,
+		.n = w.n, .frames = w.frames, .x0_frames = w.x0_frames, .type = w.type,
+		.slots = w.slots, .emit = collect, .arg = &all
 	};
 
 	all.data = dtn_alloc((size_t)w.n * (size_t)w.frames, all.bytes);
 	dtn_sampler_init(&sampler, &config, &schedule, DTN_EPS);
-	dtn_net_init(&net, &graph.graph, graph.prediction, false, dtn_cpu(NULL), w.workers, weights);
+	dtn_net_init(&net, &graph.graph, graph.prediction, false, dtn_cpu(NULL), w.workers,
+		     weights);
 	dtn_net_pack(&net);
 	dtn_sample(&s);
 	dtn_net_release(&net);
@@ -74,9 +76,9 @@ static void test_same(void)
 {
 	const struct wish all = { DTN_DDPM, 1, 1, Most, 1, DTN_F32, 0, false };
 	static const struct { int workers, slots; uint64_t first; int n; } other[] = {
-		{ 1, 2, 0, Most }, { 2, 2, 0, Most }, { 3, 4, 0, Most }, { 7, 14, 0, Most }, { 7, 1, 0, Most },
-		{ 2, 4, 0, 1 }, { 2, 4, 1, 1 }, { 2, 4, 16, 16 }, { 2, 4, 15, 2 }, { 2, 4, 13, 50 }, { 2, 4, 32, 68 },
-		{ 3, 3, 99, 1 }
+		{ 1, 2, 0, Most }, { 2, 2, 0, Most }, { 3, 4, 0, Most }, { 7, 14, 0, Most },
+		{ 7, 1, 0, Most }, { 2, 4, 0, 1 }, { 2, 4, 1, 1 }, { 2, 4, 16, 16 },
+		{ 2, 4, 15, 2 }, { 2, 4, 13, 50 }, { 2, 4, 32, 68 }, { 3, 3, 99, 1 }
 	};
 	size_t n;
 	float *x = make(all, &n);
@@ -92,7 +94,8 @@ static void test_same(void)
 		w.n = other[i].n;
 		y = make(w, &n);
 		if (n != (size_t)w.n || memcmp(y, x + w.first * Image, n * Image * sizeof(*x))) {
-			printf("# %d workers, %d slots, %d from %d\n", w.workers, w.slots, w.n, (int)w.first);
+			printf("# %d workers, %d slots, %d from %d\n", w.workers, w.slots, w.n,
+			       (int)w.first);
 			same = false;
 		}
 		free(y);
@@ -105,27 +108,37 @@ static void test_same(void)
 static void test_loop(void)
 {
 	for (int kind = DTN_DDIM; kind <= DTN_DDPM; kind++) {
-		struct dtn_sampler_config config = { .kind = (enum dtn_sampler_kind)kind, .steps = Steps, .clip = true };
-		const struct wish w = { config.kind, 2, 2, graph.slice, Steps + 1, DTN_F32, 0, false };
-		const struct wish w0 = { config.kind, 2, 2, graph.slice, Steps + 1, DTN_F32, 0, true };
+		struct dtn_sampler_config config = {
+			.kind = (enum dtn_sampler_kind)kind, .steps = Steps, .clip = true
+		};
+		const struct wish w = {
+			config.kind, 2, 2, graph.slice, Steps + 1, DTN_F32, 0, false
+		};
+		const struct wish w0 = {
+			config.kind, 2, 2, graph.slice, Steps + 1, DTN_F32, 0, true
+		};
 		const size_t all = (size_t)graph.slice * Image;
 		struct dtn_sampler s;
 		struct dtn_net net;
 		size_t n, n0;
-		float *got = make(w, &n), *got0 = make(w0, &n0), z[Image], *x = dtn_alloc(all, sizeof(*x));
+		float *got = make(w, &n), *got0 = make(w0, &n0), z[Image],
+		      *x = dtn_alloc(all, sizeof(*x));
 		float *x0 = dtn_alloc(all, sizeof(*x));
 		bool same = n == all / Image * (Steps + 1), same0 = n0 == n;
 
 		dtn_sampler_init(&s, &config, &schedule, DTN_EPS);
-		dtn_net_init(&net, &graph.graph, graph.prediction, false, dtn_cpu(NULL), 1, weights);
+		dtn_net_init(&net, &graph.graph, graph.prediction, false, dtn_cpu(NULL), 1,
+			     weights);
 		dtn_net_pack(&net);
 		for (int k = 0; k < graph.slice; k++)
-			dtn_rng_normal(dtn_rng(3, DTN_RNG_START, (uint64_t)k, 0), x + k * Image, Image);
+			dtn_rng_normal(dtn_rng(3, DTN_RNG_START, (uint64_t)k, 0), x + k * Image,
+				       Image);
 		for (int i = 0; i <= Steps; i++) {
 			const float *output = dtn_value(&net.run[0], graph.prediction);
 			for (int k = 0; k < graph.slice; k++)
-				same = same && !memcmp(x + k * Image, got + (k * (Steps + 1) + i) * Image,
-						       Image * sizeof(*x));
+				same = same &&
+				       !memcmp(x + k * Image, got + (k * (Steps + 1) + i) * Image,
+					       Image * sizeof(*x));
 			if (i == Steps)
 				break;
 			memcpy(dtn_value(&net.run[0], graph.x), x, all * sizeof(*x));
@@ -134,17 +147,23 @@ static void test_loop(void)
 			dtn_forward(&net.run[0]);
 			dtn_sampler_x0(&s, i, x0, x, output, all);
 			for (int k = 0; k < graph.slice; k++) {
-				dtn_rng_normal(dtn_rng(3, DTN_RNG_STEP, (uint64_t)k, (uint32_t)i), z, Image);
-				dtn_sampler_step(&s, i, x + k * Image, output + k * Image, z, Image);
-				same0 = same0 && !memcmp(x0 + k * Image, got0 + (k * (Steps + 1) + i) * Image,
+				dtn_rng_normal(dtn_rng(3, DTN_RNG_STEP, (uint64_t)k, (uint32_t)i),
+					       z, Image);
+				dtn_sampler_step(&s, i, x + k * Image, output + k * Image, z,
+						 Image);
+				same0 = same0 && !memcmp(x0 + k * Image,
+							 got0 + (k * (Steps + 1) + i) * Image,
 							 Image * sizeof(*x));
 			}
 		}
 		for (int k = 0; k < graph.slice; k++)
-			same0 = same0 && !memcmp(x + k * Image, got0 + (k * (Steps + 1) + Steps) * Image,
-						 Image * sizeof(*x));
-		check(same, kind == DTN_DDIM ? "the way, ddim" : "the way, ddpm", "not the sampler's");
-		check(same0, kind == DTN_DDIM ? "x0 frames, ddim" : "x0 frames, ddpm", "not the sampler's");
+			same0 = same0 &&
+				!memcmp(x + k * Image, got0 + (k * (Steps + 1) + Steps) * Image,
+					Image * sizeof(*x));
+		check(same, kind == DTN_DDIM ? "the way, ddim" : "the way, ddpm",
+		      "not the sampler's");
+		check(same0, kind == DTN_DDIM ? "x0 frames, ddim" : "x0 frames, ddpm",
+		      "not the sampler's");
 		dtn_net_release(&net);
 		dtn_sampler_release(&s);
 		free(got);
@@ -157,9 +176,11 @@ static void test_loop(void)
 /* Fewer or more frames than states: evenly spaced, the first and the last always there. */
 static void test_frames(void)
 {
-	static const int state[][9] = {
-		[1] = { 7 }, [2] = { 0, 7 }, [3] = { 0, 4, 7 }, [4] = { 0, 2, 5, 7 }, [9] = { 0, 1, 2, 3, 4, 4, 5, 6, 7 }
-	};
+	static const int state[][9] = { [1] = { 7 },
+					[2] = { 0, 7 },
+					[3] = { 0, 4, 7 },
+					[4] = { 0, 2, 5, 7 },
+					[9] = { 0, 1, 2, 3, 4, 4, 5, 6, 7 } };
 	const struct wish whole = { DTN_DDIM, 2, 4, 3, Steps + 1, DTN_F32, 5, false };
 	size_t n;
 	float *x = make(whole, &n);
@@ -173,9 +194,10 @@ static void test_frames(void)
 		good = good && n == 3 * (size_t)frames;
 		for (int k = 0; k < 3; k++)
 			for (int f = 0; f < frames && (frames < 5 || frames > 8); f++)
-				good = good && !memcmp(y + (k * frames + f) * Image,
-						       x + (k * (Steps + 1) + state[frames][f]) * Image,
-						       Image * sizeof(*x));
+				good = good &&
+				       !memcmp(y + (k * frames + f) * Image,
+					       x + (k * (Steps + 1) + state[frames][f]) * Image,
+					       Image * sizeof(*x));
 		free(y);
 	}
 	check(good, "frames", "others than evenly spaced ones");
@@ -184,7 +206,10 @@ static void test_frames(void)
 
 static void test_bytes(void)
 {
-	const float x[] = { -1, 1, 0, -2, 2, NAN, -INFINITY, INFINITY, -0.996f, -0.9922f, 0.9961f, 0.5f };
+	const float x[] = {
+		-1,        1,        0,       -2,       2,       NAN,
+		-INFINITY, INFINITY, -0.996f, -0.9922f, 0.9961f, 0.5f
+	};
 	const uint8_t known[] = { 0, 255, 128, 0, 255, 0, 0, 255, 1, 1, 255, 191 };
 	const struct wish w = { DTN_DDIM, 2, 4, 20, 2, DTN_F32, 0, false };
 	struct wish bytes = w;

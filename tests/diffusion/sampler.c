@@ -1,4 +1,5 @@
-/* tests/diffusion/sampler.c -- DDPM and DDIM against published numbers, and by what they must do. */
+/* tests/diffusion/sampler.c -- DDPM and DDIM against published numbers, and by what they must
+ * do. */
 #include "lib/diffusion/sampler.h"
 #include "lib/rng.h"
 
@@ -45,7 +46,8 @@ static void test_spacing(void)
 			for (int S = 1; S <= T; S++) {
 				dtn_spaced(t, S, T, (enum dtn_spacing)k);
 				for (int i = 0; i < S; i++)
-					sane = sane && t[i] >= 0 && t[i] < T && (i == 0 || t[i] < t[i - 1]);
+					sane = sane && t[i] >= 0 && t[i] < T &&
+					       (i == 0 || t[i] < t[i - 1]);
 				if (k == DTN_TRAILING || k == DTN_LINSPACE)
 					sane = sane && t[0] == T - 1;
 			}
@@ -56,13 +58,15 @@ static void test_spacing(void)
 	check(sane, "any number of steps", "out of range or not descending");
 }
 
-/* --- diffusers' own tests: the "network" says x t/(t+1) --------------------------------------------------- */
+/* --- diffusers' own tests: the "network" says x t/(t+1) --------------------------------------- */
 
 enum { Fixture = 768 };
 
 static double fixture(struct dtn_sampler_config config, double beta_first, enum dtn_predict predict)
 {
-	struct dtn_schedule_config c = { .steps = 1000, .beta_first = beta_first, .beta_last = 0.02 };
+	struct dtn_schedule_config c = {
+		.steps = 1000, .beta_first = beta_first, .beta_last = 0.02
+	};
 	struct dtn_schedule schedule;
 	struct dtn_sampler s;
 	float x[Fixture], output[Fixture];
@@ -87,19 +91,21 @@ static double fixture(struct dtn_sampler_config config, double beta_first, enum 
 static void test_fixtures(void)
 {
 	struct dtn_sampler_config c = {
-		.kind = DTN_DDIM, .steps = 10, .spacing = DTN_LEADING, .clip = true, .keep_eps = true
+		.kind = DTN_DDIM, .steps = 10, .spacing = DTN_LEADING, .clip = true,
+		.keep_eps = true
 	};
 
 	check(near(fixture(c, 1e-4, DTN_EPS), 172.0067, 1e-3), "DDIM, eps", "not diffusers' sum");
 	check(near(fixture(c, 1e-4, DTN_V), 52.5302, 1e-3), "DDIM, v", "not diffusers' sum");
-	check(near(fixture(c, 0.01, DTN_EPS), 149.8295, 1e-3), "DDIM, other betas", "not diffusers' sum");
+	check(near(fixture(c, 0.01, DTN_EPS), 149.8295, 1e-3), "DDIM, other betas",
+	      "not diffusers' sum");
 }
 
-/* --- the coefficients of a step --------------------------------------------------------------------------- */
+/* --- the coefficients of a step --------------------------------------------------------------- */
 
 /* What step t -> p makes of x, output and z. */
-static double one(enum dtn_predict predict, struct dtn_sampler_config c, int t, int p, float x, float output,
-		  float z)
+static double one(enum dtn_predict predict, struct dtn_sampler_config c, int t, int p, float x,
+		  float output, float z)
 {
 	struct dtn_schedule_config linear = { .steps = 1000 };
 	struct dtn_schedule schedule;
@@ -119,7 +125,8 @@ static double one(enum dtn_predict predict, struct dtn_sampler_config c, int t, 
 static void test_noise(void)
 {
 	struct dtn_sampler_config c = { .kind = DTN_DDIM, .eta = 1, .clip = true };
-	struct dtn_sampler_config small = { .kind = DTN_DDPM }, large = { .kind = DTN_DDPM, .variance_large = true };
+	struct dtn_sampler_config small = { .kind = DTN_DDPM },
+				  large = { .kind = DTN_DDPM, .variance_large = true };
 
 	check(near(one(DTN_EPS, c, 980, 960, 0, 0, 1), 0.569741, 1e-6) &&
 	      near(one(DTN_EPS, c, 520, 500, 0, 0, 1), 0.428531, 1e-6) &&
@@ -132,26 +139,30 @@ static void test_noise(void)
 	      near(pow(one(DTN_EPS, small, 999, 998, 0, 0, 1), 2), 1.99999835e-2, 1e-8),
 	      "small variance", "not the posterior's");
 	check(near(pow(one(DTN_EPS, large, 999, 998, 0, 0, 1), 2), 0.02, 1e-8) &&
-	      near(pow(one(DTN_EPS, large, 0, -1, 0, 0, 1), 2), 0, 0), "large variance", "not beta");
+		      near(pow(one(DTN_EPS, large, 0, -1, 0, 0, 1), 2), 0, 0),
+	      "large variance", "not beta");
 }
 
 static void test_posterior(void)
 {
 	struct dtn_sampler_config c = { .kind = DTN_DDPM };
 
-	check(near(one(DTN_X0, c, 0, -1, 0, 1, 0), 1, 0) && near(one(DTN_X0, c, 0, -1, 1, 0, 0), 0, 0) &&
-	      near(one(DTN_X0, c, 1, 0, 0, 1, 0), 0.5452915, 1e-7) &&
-	      near(one(DTN_X0, c, 1, 0, 1, 0, 0), 0.4547085, 1e-7) &&
-	      near(one(DTN_X0, c, 500, 499, 0, 1, 0), 3.0580571e-3, 1e-9) &&
-	      near(one(DTN_X0, c, 500, 499, 1, 0, 0), 0.99410435, 1e-7) &&
-	      near(one(DTN_X0, c, 999, 998, 0, 1, 0), 1.2835149e-4, 1e-10) &&
-	      near(one(DTN_X0, c, 999, 998, 1, 0, 0), 0.98994868, 1e-7), "posterior", "other coefficients");
+	check(near(one(DTN_X0, c, 0, -1, 0, 1, 0), 1, 0) &&
+		      near(one(DTN_X0, c, 0, -1, 1, 0, 0), 0, 0) &&
+		      near(one(DTN_X0, c, 1, 0, 0, 1, 0), 0.5452915, 1e-7) &&
+		      near(one(DTN_X0, c, 1, 0, 1, 0, 0), 0.4547085, 1e-7) &&
+		      near(one(DTN_X0, c, 500, 499, 0, 1, 0), 3.0580571e-3, 1e-9) &&
+		      near(one(DTN_X0, c, 500, 499, 1, 0, 0), 0.99410435, 1e-7) &&
+		      near(one(DTN_X0, c, 999, 998, 0, 1, 0), 1.2835149e-4, 1e-10) &&
+		      near(one(DTN_X0, c, 999, 998, 1, 0, 0), 0.98994868, 1e-7),
+	      "posterior", "other coefficients");
 }
 
 /* With eta 1 DDIM is DDPM with the small variance, however many steps are skipped. */
 static void test_eta(void)
 {
-	struct dtn_sampler_config one_eta = { .kind = DTN_DDIM, .eta = 1, .clip = true }, c = { .kind = DTN_DDPM, .clip = true };
+	struct dtn_sampler_config one_eta = { .kind = DTN_DDIM, .eta = 1, .clip = true },
+				  c = { .kind = DTN_DDPM, .clip = true };
 	bool good = true;
 
 	for (int t = 999; t > 0; t -= 71)
@@ -169,7 +180,8 @@ static void test_predictions(void)
 
 	for (int mode = 0; mode < 4; mode++) {
 		struct dtn_sampler_config c = {
-			.kind = mode > 2 ? DTN_DDPM : DTN_DDIM, .clip = true, .keep_eps = mode == 1, .eta = mode == 2
+			.kind = mode > 2 ? DTN_DDPM : DTN_DDIM, .clip = true,
+			.keep_eps = mode == 1, .eta = mode == 2
 		};
 		for (int t = 999; t > 50; t -= 83) {
 			struct dtn_schedule_config linear = { .steps = 1000 };
@@ -182,7 +194,8 @@ static void test_predictions(void)
 			by_x0 = one(DTN_X0, c, t, t - 50, x, x0, 0.5f);
 			by_v = one(DTN_V, c, t, t - 50, x, v, 0.5f);
 			by_eps = one(DTN_EPS, c, t, t - 50, x, eps, 0.5f);
-			/* At t = 999 f32 leaves x_0 from eps with an error of 160 units of x's last place. */
+			/* At t = 999 f32 leaves x_0 from eps with an error of 160 units of x's
+			 * last place. */
 			good = good && near(by_v, by_x0, 2e-6) && near(by_eps, by_x0, 4e-5);
 			dtn_schedule_release(&s);
 		}
@@ -216,10 +229,11 @@ static void test_x0(void)
 	dtn_schedule_release(&schedule);
 }
 
-/* --- whole trajectories with a perfect network -------------------------------------------------------------- */
+/* --- whole trajectories with a perfect network ------------------------------------------------ */
 
 /* For data N(m, d^2) in every pixel, E[x_0 | x_t] is known, so the right output is. */
-static void ideal(enum dtn_predict predict, double ab, double m, double d, float *output, const float *x, int n)
+static void ideal(enum dtn_predict predict, double ab, double m, double d, float *output,
+		  const float *x, int n)
 {
 	const double gain = sqrt(ab) * d * d / (ab * d * d + 1 - ab);
 
@@ -231,8 +245,9 @@ static void ideal(enum dtn_predict predict, double ab, double m, double d, float
 	}
 }
 
-static void trajectory(struct dtn_sampler_config c, enum dtn_predict predict, enum dtn_schedule_kind kind,
-		       double m, double d, double *mean, double *deviation)
+static void trajectory(struct dtn_sampler_config c, enum dtn_predict predict,
+		       enum dtn_schedule_kind kind, double m, double d, double *mean,
+		       double *deviation)
 {
 	enum { n = 4096 };
 	static float x[n], output[n], z[n];
@@ -259,8 +274,9 @@ static void trajectory(struct dtn_sampler_config c, enum dtn_predict predict, en
 	dtn_schedule_release(&schedule);
 }
 
-/* A data set of one image is found exactly, a Gaussian one with its mean and spread: 4096 values leave
- * 1.6 % of chance in the spread each way, counted three times, and 250 steps 2 % of bias. */
+/* A data set of one image is found exactly, a Gaussian one with its mean and spread: 4096
+ * values leave 1.6 % of chance in the spread each way, counted three times, and 250 steps 2 %
+ * of bias. */
 static void test_trajectories(void)
 {
 	bool point = true, spread = true;
@@ -269,17 +285,23 @@ static void test_trajectories(void)
 		for (int p = DTN_EPS; p <= DTN_V; p++)
 			for (int spacing = DTN_TRAILING; spacing <= DTN_LINSPACE; spacing++) {
 				struct dtn_sampler_config c = {
-					.kind = mode < 2 ? DTN_DDIM : DTN_DDPM, .steps = 250, .clip = true,
-					.spacing = (enum dtn_spacing)spacing, .eta = mode == 1 ? 0.5 : 0,
+					.kind = mode < 2 ? DTN_DDIM : DTN_DDPM,
+					.steps = 250,
+					.clip = true,
+					.spacing = (enum dtn_spacing)spacing,
+					.eta = mode == 1 ? 0.5 : 0,
 					.variance_large = mode == 3
 				};
 				enum dtn_schedule_kind kind = p == DTN_V ? DTN_COSINE : DTN_LINEAR;
 				double mean, deviation;
-				trajectory(c, (enum dtn_predict)p, kind, 0.25, 0, &mean, &deviation);
+				trajectory(c, (enum dtn_predict)p, kind, 0.25, 0, &mean,
+					   &deviation);
 				point = point && near(mean, 0.25, 1e-5) && near(deviation, 0, 1e-5);
 				c.clip = false;
-				trajectory(c, (enum dtn_predict)p, kind, -0.25, 0.3, &mean, &deviation);
-				spread = spread && near(mean, -0.25, 0.02) && near(deviation, 0.3, 0.025);
+				trajectory(c, (enum dtn_predict)p, kind, -0.25, 0.3, &mean,
+					   &deviation);
+				spread = spread && near(mean, -0.25, 0.02) &&
+					 near(deviation, 0.3, 0.025);
 			}
 	check(point, "one image", "is not found");
 	check(spread, "Gaussian images", "come out otherwise");

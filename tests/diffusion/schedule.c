@@ -1,4 +1,5 @@
-/* tests/diffusion/schedule.c -- the schedules against published numbers, and what follows from them. */
+/* tests/diffusion/schedule.c -- the schedules against published numbers, and what follows from
+ * them. */
 #include "lib/diffusion/schedule.h"
 
 #include <math.h>
@@ -97,8 +98,9 @@ static void test_others(void)
 static void test_lengths(void)
 {
 	static const struct { int T; double plain; int digits; double scaled; } known[] = {
-		{ 100, 0.3636, 4, 2.04e-5 }, { 200, 0.1322, 4, 3.03e-5 }, { 250, 0.0797, 3, 3.26e-5 },
-		{ 300, 0.0481, 3, 3.43e-5 }, { 500, 0.00635, 3, 3.77e-5 }, { 512, 0.00563, 3, 3.78e-5 },
+		{ 100, 0.3636, 4, 2.04e-5 },   { 200, 0.1322, 4, 3.03e-5 },
+		{ 250, 0.0797, 3, 3.26e-5 }, { 300, 0.0481, 3, 3.43e-5 },
+		{ 500, 0.00635, 3, 3.77e-5 }, { 512, 0.00563, 3, 3.78e-5 },
 		{ 1000, 4.04e-5, 3, 4.04e-5 }, { 4000, 2.65e-18, 3, 4.25e-5 }
 	};
 	bool good = true;
@@ -109,8 +111,9 @@ static void test_lengths(void)
 		};
 		struct dtn_schedule plain, scaled = make(known[i].T, DTN_LINEAR);
 		dtn_schedule_init(&plain, &c);
-		good = good && near(plain.alpha_bar[c.steps - 1], known[i].plain, known[i].digits) &&
-			near(scaled.alpha_bar[c.steps - 1], known[i].scaled, 3);
+		good = good &&
+		       near(plain.alpha_bar[c.steps - 1], known[i].plain, known[i].digits) &&
+		       near(scaled.alpha_bar[c.steps - 1], known[i].scaled, 3);
 		dtn_schedule_release(&plain);
 		dtn_schedule_release(&scaled);
 	}
@@ -127,15 +130,19 @@ static void test_sane(void)
 		for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++)
 			for (int zero = 0; zero < 2; zero++) {
 				struct dtn_schedule_config c = {
-					.steps = lengths[i], .kind = (enum dtn_schedule_kind)kind, .zero_snr = zero
+					.steps = lengths[i],
+					.kind = (enum dtn_schedule_kind)kind,
+					.zero_snr = zero
 				};
 				struct dtn_schedule s;
 				good = good && !dtn_schedule_check(&c);
 				dtn_schedule_init(&s, &c);
 				for (int t = 0; t < c.steps; t++)
-					good = good && s.beta[t] > 0 && s.beta[t] <= (zero ? 1 : 0.999) &&
-						s.alpha_bar[t] < dtn_alpha_bar(&s, t - 1) &&
-						dtn_snr(&s, t) >= 0 && isfinite(dtn_posterior_variance(&s, t));
+					good = good && s.beta[t] > 0 &&
+					       s.beta[t] <= (zero ? 1 : 0.999) &&
+					       s.alpha_bar[t] < dtn_alpha_bar(&s, t - 1) &&
+					       dtn_snr(&s, t) >= 0 &&
+					       isfinite(dtn_posterior_variance(&s, t));
 				good = good && (s.alpha_bar[c.steps - 1] == 0) == (zero != 0);
 				dtn_schedule_release(&s);
 			}
@@ -145,7 +152,8 @@ static void test_sane(void)
 static void test_check(void)
 {
 	static const struct dtn_schedule_config bad[] = {
-		{ .steps = 0 }, { .steps = 65537 }, { .steps = -1 }, { .steps = 10, .kind = (enum dtn_schedule_kind)6 },
+		{ .steps = 0 }, { .steps = 65537 }, { .steps = -1 }, { .steps = 10,
+		  .kind = (enum dtn_schedule_kind)6 },
 		{ .steps = 10, .beta_first = -1e-4 }, { .steps = 10, .beta_last = 1 },
 		{ .steps = 10, .beta_last = NAN }, { .steps = 10, .beta_first = INFINITY }
 	};
@@ -193,9 +201,13 @@ static void test_weights(void)
 	/* Errors of one and the same prediction cost the same, whatever is predicted. */
 	for (int t = 0; t < 1000; t++)
 		for (int w = DTN_MIN_SNR; w <= DTN_P2; w++) {
-			double snr = dtn_snr(&s, t), x0 = dtn_loss_weight(&s, (enum dtn_weight)w, DTN_X0, t);
-			same = same && near(dtn_loss_weight(&s, (enum dtn_weight)w, DTN_EPS, t) * snr, x0, 9) &&
-				near(dtn_loss_weight(&s, (enum dtn_weight)w, DTN_V, t) * (snr + 1), x0, 9);
+			double snr = dtn_snr(&s, t),
+			       x0 = dtn_loss_weight(&s, (enum dtn_weight)w, DTN_X0, t);
+			same = same &&
+			       near(dtn_loss_weight(&s, (enum dtn_weight)w, DTN_EPS, t) * snr, x0,
+				    9) &&
+			       near(dtn_loss_weight(&s, (enum dtn_weight)w, DTN_V, t) * (snr + 1),
+				    x0, 9);
 		}
 	check(same, "one objective", "eps, x0 and v disagree");
 	dtn_schedule_release(&s);

@@ -1,7 +1,7 @@
 /* tests/tools/model.c -- write a model with random weights: model OUT [KEY=VALUE]...
  *
- * Pairs change the configuration of a small network; `seed=N` gives other weights, `tensors=param` leaves
- * the average out, `nan=NAME` spoils one weight and its average.
+ * Pairs change the configuration of a small network; `seed=N` gives other weights, `tensors=param`
+ * leaves the average out, `nan=NAME` spoils one weight and its average.
  */
 #include "lib/model.h"
 #include "lib/output.h"
@@ -12,9 +12,10 @@
 #include <string.h>
 
 static const char *const defaults[] = {
-	"model.arch=ddpm-unet", "model.version=1", "image.height=8", "image.width=8", "image.channels=1",
-	"unet.channels=8", "unet.mult=1,2", "unet.blocks=1", "unet.attn=4", "unet.heads=1", "unet.groups=4",
-	"unet.dropout=0", "ddpm.steps=100", "ddpm.schedule=linear", "ddpm.prediction=eps", "ddpm.zero_snr=0", NULL
+	"model.arch=ddpm-unet", "model.version=1", "image.height=8", "image.width=8",
+	"image.channels=1", "unet.channels=8", "unet.mult=1,2", "unet.blocks=1", "unet.attn=4",
+	"unet.heads=1", "unet.groups=4", "unet.dropout=0", "ddpm.steps=100",
+	"ddpm.schedule=linear", "ddpm.prediction=eps", "ddpm.zero_snr=0", NULL
 };
 
 static void set(struct dtn_meta *meta, const char *pair)
@@ -28,18 +29,22 @@ static void set(struct dtn_meta *meta, const char *pair)
 	free(key);
 }
 
-/* Weights of the size that keeps activations where they are, also where training begins with zeros. */
+/* Weights of the size that keeps activations where they are, also where training begins with
+ * zeros. */
 static void fill(float *w, const struct dtn_graph *g, uint64_t seed, uint64_t set_index)
 {
 	for (dtn_id i = 0; i < g->n; i++) {
 		const struct dtn_node *x = &g->node[i];
 		size_t n = dtn_shape_count(x->shape);
-		float bound = sqrtf(3 * (float)x->shape.dim[0] / (float)n), centre = x->attr.param.fill;
+		float bound = sqrtf(3 * (float)x->shape.dim[0] / (float)n),
+		      centre = x->attr.param.fill;
 		if (x->op != DTN_OP_PARAM)
 			continue;
-		dtn_rng_uniform(dtn_rng(seed, DTN_RNG_INIT, (uint64_t)i << 8 | set_index, 0), w + x->param, n);
+		dtn_rng_uniform(dtn_rng(seed, DTN_RNG_INIT, (uint64_t)i << 8 | set_index, 0),
+				w + x->param, n);
 		for (size_t k = 0; k < n; k++)
-			w[x->param + k] = centre + (x->shape.rank > 1 ? bound : 0.1f) * (2 * w[x->param + k] - 1);
+			w[x->param + k] = centre + (x->shape.rank > 1 ? bound : 0.1f) *
+							   (2 * w[x->param + k] - 1);
 	}
 }
 
@@ -55,7 +60,8 @@ static void build(struct dtn_graph *g, const struct dtn_unet *u)
 	dtn_id x, t;
 
 	dtn_graph_init(g, DTN_F32);
-	x = dtn_input(g, "x", DTN_F32, (struct dtn_shape){ 4, { 1, u->height, u->width, u->colours } });
+	x = dtn_input(g, "x", DTN_F32,
+		      (struct dtn_shape){ 4, { 1, u->height, u->width, u->colours } });
 	t = dtn_input(g, "t", DTN_I32, (struct dtn_shape){ 1, { 1 } });
 	dtn_unet(g, u, x, t);
 }
