@@ -363,6 +363,8 @@ static void read_index(struct dtn_reader *r, struct dtn_frame *frame)
 	if (r->check_index && !dtn_index_matches(&r->index, body, r->records))
 		dtn_reader_die(r, "index does not match stream");
 	*frame = dtn_frame_peek(r);
+	if (frame->tag == DTN_FAIL)
+		dtn_frame_fail(r, frame);
 	if (frame->tag != DTN_END)
 		dtn_frame_unexpected(r, frame);
 }

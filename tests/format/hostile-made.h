@@ -184,6 +184,10 @@ static void ancillary(struct forge *f)
 {
 	forge_frame(f, at(f, "RECD", 1), "note", 1, "hello", 5);
 	forge_frame(f, at(f, "RECD", 0), "NOTE", 1, "", 0);
+}
+
+static void ancillary_most(struct forge *f)
+{
 	forge_frame(f, at(f, "INDX", 0), "more", 1, NULL, (1 << 20) - 12);
 }
 
@@ -375,6 +379,7 @@ static const struct {
 	{ "empty-tensor", empty_tensor, NULL, NULL },
 	{ "scalar", scalar, NULL, NULL },
 	{ "ancillary", ancillary, NULL, NULL },
+	{ "ancillary-most", ancillary_most, NULL, NULL },
 	{ "ancillary-crc", ancillary_crc, "checksum mismatch in note frame", NULL },
 	{ "ancillary-large", ancillary_large, "invalid length of note frame", NULL },
 	{ "ancillary-bits", ancillary_bits, "reserved field is not zero", NULL },
