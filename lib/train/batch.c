@@ -45,7 +45,7 @@ void dtn_split_release(struct dtn_split *s)
 	free(s->train);
 }
 
-void dtn_order_init(struct dtn_order *o, const struct dtn_split *split, uint64_t seed)
+void dtn_epoch_init(struct dtn_epoch *o, const struct dtn_split *split, uint64_t seed)
 {
 	o->split = split;
 	o->seed = seed;
@@ -53,12 +53,12 @@ void dtn_order_init(struct dtn_order *o, const struct dtn_split *split, uint64_t
 	o->order = dtn_alloc(split->trains, sizeof(uint32_t));
 }
 
-void dtn_order_release(struct dtn_order *o)
+void dtn_epoch_release(struct dtn_epoch *o)
 {
 	free(o->order);
 }
 
-void dtn_order_pick(struct dtn_order *o, uint64_t first, size_t n, uint32_t *image)
+void dtn_epoch_pick(struct dtn_epoch *o, uint64_t first, size_t n, uint32_t *image)
 {
 	uint32_t trains = o->split->trains;
 

@@ -17,17 +17,17 @@ struct dtn_split { uint32_t *train, *held; uint32_t trains, helds; };
 void dtn_split_init(struct dtn_split *, uint64_t images, double fraction, uint64_t seed);
 void dtn_split_release(struct dtn_split *);
 
-struct dtn_order {
+struct dtn_epoch {
 	const struct dtn_split *split;
 	uint64_t seed, epoch;
 	uint32_t *order;                /* of this epoch */
 };
 
-void dtn_order_init(struct dtn_order *, const struct dtn_split *, uint64_t seed);
-void dtn_order_release(struct dtn_order *);
+void dtn_epoch_init(struct dtn_epoch *, const struct dtn_split *, uint64_t seed);
+void dtn_epoch_release(struct dtn_epoch *);
 
 /* The images of samples first .. first+n-1. */
-void dtn_order_pick(struct dtn_order *, uint64_t first, size_t n, uint32_t *image);
+void dtn_epoch_pick(struct dtn_epoch *, uint64_t first, size_t n, uint32_t *image);
 
 /* What one worker needs to prepare samples. */
 struct dtn_scratch {

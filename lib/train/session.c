@@ -89,7 +89,7 @@ static void check_schedule(const struct dtn_settings *s)
 	if (s->schedule.beta_first && fixed)
 		dtn_usage("--beta: the ends of this schedule are fixed; linear has ends to choose");
 	if (s->schedule.zero_snr && s->predict == DTN_EPS)
-		dtn_usage("--zero-snr leaves only noise at the last step: it wants --predict v or x0");
+		dtn_usage("--zero-snr leaves only noise at the last step: wants --predict v or x0");
 	dtn_schedule_init(&schedule, &s->schedule);
 	left = dtn_snr(&schedule, s->schedule.steps - 1);
 	if (left > 1e-3)

@@ -51,7 +51,7 @@ void dtn_trainer_init(struct dtn_trainer *r, const struct dtn_settings *s,
 	r->settings = s;
 	r->data = data;
 	dtn_split_init(&r->split, data->images, s->held_back, s->seed);
-	dtn_order_init(&r->order, &r->split, s->seed);
+	dtn_epoch_init(&r->order, &r->split, s->seed);
 	dtn_schedule_init(&r->schedule, &s->schedule);
 	dtn_training_graph(&r->graph, s, type, &r->x, &r->t, &r->target, &r->loss);
 	dtn_net_init(&r->net, &r->graph, r->loss, true, backend, workers, NULL);
@@ -93,7 +93,7 @@ void dtn_trainer_release(struct dtn_trainer *r)
 	dtn_net_release(&r->net);
 	dtn_graph_release(&r->graph);
 	dtn_schedule_release(&r->schedule);
-	dtn_order_release(&r->order);
+	dtn_epoch_release(&r->order);
 	dtn_split_release(&r->split);
 }
 
@@ -166,7 +166,7 @@ struct dtn_step dtn_trainer_step(struct dtn_trainer *r, double done)
 	int64_t update = c->step - c->skipped;
 	struct dtn_step s = { .rate = dtn_rate(r->settings, update, done) };
 
-	dtn_order_pick(&r->order, (uint64_t)c->sample, (size_t)r->images, r->pick);
+	dtn_epoch_pick(&r->order, (uint64_t)c->sample, (size_t)r->images, r->pick);
 	dtn_net_each(&r->net, r->slices, slice_job, r);
 	for (int i = 0; i < r->images; i++)
 		s.loss += r->losses[i];

@@ -10,7 +10,7 @@ struct dtn_trainer {
 	const struct dtn_settings *settings;
 	const struct dtn_data *data;
 	struct dtn_split split;
-	struct dtn_order order;
+	struct dtn_epoch order;
 	struct dtn_schedule schedule;
 	struct dtn_graph graph;         /* for one slice */
 	dtn_id x, t, target, loss;

@@ -1,7 +1,7 @@
 /* train.c -- a run: steps are made until a limit or a signal ends them.
  *
  * What the model file says after n steps never depends on how often and where the run was stopped:
- * the checkpoint has all state that a step reads, and the clock is in no file.  The one exception is
+ * the checkpoint has all state that a step reads, and the clock is in no file.  One exception is
  * train.seconds, which is there only when --time was given and so the clock decided anyway.
  */
 #include "lib/train/train.h"
@@ -137,8 +137,8 @@ static void complain(struct dtn_session *s, const struct dtn_step *step)
 
 	dtn_progress_show(&s->progress, NULL);
 	if (s->trainer.bad >= PATIENCE)
-		dtn_die(DTN_ENV, "loss or gradient not finite in %d steps in a row, up to %lld: %s "
-			"is left as it was; a lower --lr may help", PATIENCE, number, s->store.target);
+		dtn_die(DTN_ENV, "loss or gradient not finite in %d steps in a row, up to %lld: "
+			"%s is left as it was; a lower --lr may help", PATIENCE, number, s->store.target);
 	dtn_warn("step %lld is skipped: loss %g, gradient %g", number, step->loss, step->norm);
 }
 
@@ -159,8 +159,8 @@ static void loop(struct dtn_session *s)
 		save_now_and_then(s);
 	}
 	if (s->trainer.bad > 0)
-		dtn_die(DTN_ENV, "loss or gradient not finite in the last step, %lld: %s is left as "
-			"it was", (long long)s->trainer.counters.step, s->store.target);
+		dtn_die(DTN_ENV, "loss or gradient not finite in the last step, %lld: %s is left "
+			"as it was", (long long)s->trainer.counters.step, s->store.target);
 }
 
 void dtn_train(const struct dtn_training *job, const struct dtn_settings *wanted)

@@ -1,0 +1,171 @@
+/* data.c -- images come back as they were written, from memory and from the spool, in the right order. */
+#include "lib/train/batch.h"
+
+#include "lib/output.h"
+#include "lib/rng.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* An image of 3 x 1001 x 7 bytes: no whole number of them fits a chunk, so many lie in two. */
+enum { H = 3, W = 1001, C = 7, BYTES = H * W * C, N = 120, PER_RECORD = 70 };
+
+static int failures;
+static char path[] = "/tmp/dtn-data-XXXXXX";
+
+static void check(bool good, const char *name, const char *why)
+{
+	if (good)
+		printf("ok %s\n", name);
+	else
+		printf("not ok %s: %s\n", name, why);
+	failures += !good;
+}
+
+static uint8_t byte(int image, int at)
+{
+	uint32_t x = (uint32_t)image * 2654435761u + (uint32_t)at * 40503u;
+
+	return (uint8_t)(x >> 13 ^ x);
+}
+
+/* Two segments, records of up to 70 images: the last of each is shorter. */
+static void write_stream(void)
+{
+	struct dtn_output out;
+	struct dtn_writer *w;
+	struct dtn_meta meta = { 0 };
+	struct dtn_prov prov = { 0 };
+	uint8_t *pixels = dtn_alloc((size_t)PER_RECORD * BYTES, 1);
+
+	dtn_output_open(&out, path, false);
+	w = dtn_writer_open(&out, 1, 1);
+	for (int segment = 0, image = 0; segment < 2; segment++) {
+		int end = segment == 0 ? 75 : N;
+
+		dtn_write_segment(w, DTN_SAMPLES, &meta, &prov);
+		while (image < end) {
+			int n = end - image < PER_RECORD ? end - image : PER_RECORD;
+			uint64_t dim[] = { (uint64_t)n, H, W, C };
+			struct dtn_tensor t = dtn_tensor("image", DTN_IMAGE, DTN_U8, true, 4, dim);
+			struct dtn_record r = { .samples = (uint32_t)n, .tensors = 1, .tensor = &t };
+			const void *data[] = { pixels };
+
+			for (int i = 0; i < n * BYTES; i++)
+				pixels[i] = byte(image + i / BYTES, i % BYTES);
+			dtn_write_record(w, &r, data);
+			image += n;
+		}
+		dtn_write_end(w);
+	}
+	dtn_writer_close(w);
+	dtn_output_commit(&out);
+	free(pixels);
+}
+
+static struct dtn_data load(uint64_t max_memory)
+{
+	struct dtn_data d;
+	char *operand[] = { path };
+
+	dtn_data_open(&d, 1, operand, max_memory, 1);
+	dtn_data_load(&d, NULL, NULL);
+	return d;
+}
+
+static void fetched(const char *name, uint64_t max_memory, uint64_t memory)
+{
+	struct dtn_data d = load(max_memory);
+	struct dtn_fetch f;
+	uint8_t *into = dtn_alloc(BYTES, 1);
+	bool good = d.images == N && d.height == H && d.width == W && d.colours == C;
+
+	check(good, name, "counts or sizes are wrong");
+	check(d.memory == memory && (d.spooled > 0) == (memory < (uint64_t)N * BYTES), name,
+	      "not kept where it should be");
+	dtn_fetch_init(&f, &d);
+	for (int k = 0; k < 3 * N && good; k++) {
+		int image = k * 37 % N;
+		const uint8_t *p = dtn_fetch_image(&f, &d, (uint64_t)image, into);
+
+		for (int i = 0; i < BYTES; i++)
+			good &= p[i] == byte(image, i);
+	}
+	check(good, name, "pixels differ");
+	dtn_fetch_release(&f);
+	dtn_data_release(&d);
+	free(into);
+}
+
+static void scaled(void)
+{
+	struct dtn_data d = load(UINT64_MAX);
+	struct dtn_scratch s;
+	bool straight = true, mirrored = true;
+
+	dtn_scratch_init(&s, &d);
+	dtn_image(&s, &d, 5, false);
+	for (int i = 0; i < BYTES; i++)
+		straight &= fabs(s.x0[i] - (byte(5, i) / 127.5 - 1)) < 1e-6;
+	check(straight, "pixels 0 to 255 become -1 to 1", "they do not");
+	dtn_image(&s, &d, 5, true);
+	for (int y = 0; y < H; y++)
+		for (int x = 0; x < W; x++)
+			for (int c = 0; c < C; c++) {
+				int from = (y * W + W - 1 - x) * C + c;
+				float want = (float)(byte(5, from) / 127.5 - 1);
+				mirrored &= fabsf(s.x0[(y * W + x) * C + c] - want) < 1e-6f;
+			}
+	check(mirrored, "a mirrored image has its columns reversed, not its colours", "it has not");
+	dtn_scratch_release(&s);
+	dtn_data_release(&d);
+}
+
+static void epochs(void)
+{
+	enum { IMAGES = 10, HELD = 3, TRAINS = IMAGES - HELD, DRAWN = 5 * TRAINS };
+	struct dtn_split split;
+	struct dtn_epoch order;
+	uint32_t all[DRAWN], again[11], seen[IMAGES] = { 0 };
+	bool whole = true, differ = false;
+
+	dtn_split_init(&split, IMAGES, 0.39, 4);
+	check(split.helds == HELD && split.trains == TRAINS, "a part is held back", "of the wrong size");
+	dtn_epoch_init(&order, &split, 4);
+	dtn_epoch_pick(&order, 0, DRAWN, all);
+	for (int e = 0; e < 5; e++) {
+		memset(seen, 0, sizeof(seen));
+		for (int i = 0; i < TRAINS; i++)
+			seen[all[e * TRAINS + i]]++;
+		for (int i = 0; i < TRAINS; i++)
+			whole &= seen[split.train[i]] == 1;
+		differ |= e > 0 && memcmp(all, all + e * TRAINS, TRAINS * sizeof(*all)) != 0;
+	}
+	for (int i = 0; i < HELD; i++)
+		whole &= seen[split.held[i]] == 0;
+	check(whole, "an epoch has every image once, and none that is held back", "it has not");
+	check(differ, "epochs have different orders", "they are the same");
+	dtn_epoch_pick(&order, 9, 11, again);
+	check(memcmp(again, all + 9, sizeof(again)) == 0, "the order may be picked up anywhere",
+	      "picked differently");
+	dtn_epoch_release(&order);
+	dtn_split_release(&split);
+}
+
+int main(int argc, char **argv)
+{
+	(void)argc;
+	dtn_begin(argv);
+	close(mkstemp(path));
+	write_stream();
+	fetched("in memory", UINT64_MAX, (uint64_t)N * BYTES);
+	fetched("spooled", 0, 0);
+	fetched("some of both", (uint64_t)PER_RECORD * BYTES + 10, (uint64_t)PER_RECORD * BYTES);
+	scaled();
+	epochs();
+	unlink(path);
+	return failures > 0;
+}

@@ -1,0 +1,396 @@
+/* step.c -- the loss and the gradient of a step are those of the paper, and nothing else matters. */
+#include "lib/train/step.h"
+
+#include "lib/output.h"
+#include "lib/rng.h"
+#include "lib/train/validate.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A size that the network must pad. */
+enum { H = 7, W = 6, C = 2, BYTES = H * W * C, N = 23, T = 100 };
+
+static int failures;
+static char path[] = "/tmp/dtn-step-XXXXXX";
+static uint8_t pixels[N * BYTES];
+static struct dtn_data data;
+
+static void check(bool good, const char *name, const char *why)
+{
+	if (good)
+		printf("ok %s\n", name);
+	else
+		printf("not ok %s: %s\n", name, why);
+	failures += !good;
+}
+
+static void make_data(void)
+{
+	uint64_t dim[] = { N, H, W, C };
+	struct dtn_tensor t = dtn_tensor("image", DTN_IMAGE, DTN_U8, true, 4, dim);
+	struct dtn_record r = { .samples = N, .tensors = 1, .tensor = &t };
+	const void *tensors[] = { pixels };
+	struct dtn_meta meta = { 0 };
+	struct dtn_prov prov = { 0 };
+	char *operand[] = { path };
+	struct dtn_output out;
+	struct dtn_writer *w;
+
+	for (int i = 0; i < N * BYTES; i++)
+		pixels[i] = (uint8_t)(i * 37 + i / BYTES * 11);
+	dtn_output_open(&out, path, false);
+	w = dtn_writer_open(&out, 1, 1);
+	dtn_write_segment(w, DTN_SAMPLES, &meta, &prov);
+	dtn_write_record(w, &r, tensors);
+	dtn_write_end(w);
+	dtn_writer_close(w);
+	dtn_output_commit(&out);
+	dtn_data_open(&data, 1, operand, UINT64_MAX, 1);
+	dtn_data_load(&data, NULL, NULL);
+}
+
+static struct dtn_settings settings(void)
+{
+	struct dtn_settings s;
+
+	dtn_settings_default(&s);
+	s.unet = (struct dtn_unet){ H, W, C, 8, 2, { 1, 2 }, 1, 0, { 0 }, 1, 4, 0 };
+	s.schedule = (struct dtn_schedule_config){ .steps = T, .kind = DTN_COSINE };
+	s.batch = 5;
+	s.seed = 11;
+	s.warmup = 0;
+	return s;
+}
+
+static struct dtn_trainer *begin(const struct dtn_settings *s, int workers)
+{
+	struct dtn_trainer *r = dtn_alloc(1, sizeof(*r));
+
+	dtn_trainer_init(r, s, &data, dtn_cpu(NULL), DTN_F32, workers);
+	dtn_trainer_start(r);
+	return r;
+}
+
+static void end(struct dtn_trainer *r)
+{
+	dtn_trainer_release(r);
+	free(r);
+}
+
+/* --- the loss -------------------------------------------------------------------------------- */
+
+/* The cosine schedule [Nichol & Dhariwal 2021, eq. 17], betas clipped at 0.999. */
+static double alpha_bar(int t)
+{
+	const double pi = acos(-1);
+	double product = 1;
+
+	for (int i = 0; i <= t; i++) {
+		double a = cos(((i + 1.0) / T + 0.008) / 1.008 * pi / 2);
+		double b = cos(((double)i / T + 0.008) / 1.008 * pi / 2);
+		product *= 1 - fmin(1 - a * a / (b * b), 0.999);
+	}
+	return product;
+}
+
+static double min_snr(enum dtn_predict predict, double snr)
+{
+	double least = fmin(snr, 5);
+
+	return predict == DTN_X0 ? least : predict == DTN_EPS ? least / snr : least / (snr + 1);
+}
+
+static double distance(enum dtn_loss_kind kind, double d)
+{
+	if (kind == DTN_L2)
+		return d * d;
+	if (kind == DTN_L1)
+		return fabs(d);
+	return fabs(d) < 1 ? 0.5 * d * d : fabs(d) - 0.5;
+}
+
+/* The loss of the first step: the network begins at zero, so it is the distance of the target from 0. */
+static double first_loss(const struct dtn_settings *s, const uint32_t *image)
+{
+	double sum = 0;
+
+	for (int p = 0; p < s->batch; p++) {
+		float eps[BYTES];
+		int t = (int)dtn_rng_below(dtn_rng(s->seed, DTN_RNG_TIME, (uint64_t)p, 0), 0, T);
+		double ab = alpha_bar(t), image_loss = 0;
+
+		dtn_rng_normal(dtn_rng(s->seed, DTN_RNG_NOISE, (uint64_t)p, 0), eps, BYTES);
+		for (int i = 0; i < BYTES; i++) {
+			double x0 = pixels[image[p] * BYTES + i] / 127.5 - 1;
+			double v = sqrt(ab) * eps[i] - sqrt(1 - ab) * x0;
+			double target = s->predict == DTN_EPS ? eps[i] : s->predict == DTN_X0 ? x0 : v;
+			image_loss += distance(s->loss, target) / BYTES;
+		}
+		if (s->weight == DTN_MIN_SNR)
+			image_loss *= min_snr(s->predict, ab / (1 - ab));
+		sum += image_loss / s->batch;
+	}
+	return sum;
+}
+
+static void loss_by_formula(void)
+{
+	static const char *const predictions[] = { "eps", "x0", "v" };
+	static const char *const losses[] = { "l2", "l1", "huber" };
+
+	for (int i = 0; i < 18; i++) {
+		struct dtn_settings s = settings();
+		struct dtn_trainer *r;
+		struct dtn_step step;
+		char name[80], why[80];
+		double want;
+
+		s.predict = (enum dtn_predict)(i % 3);
+		s.loss = (enum dtn_loss_kind)(i / 3 % 3);
+		s.weight = i / 9 ? DTN_MIN_SNR : DTN_WEIGHT_NONE;
+		r = begin(&s, 1);
+		step = dtn_trainer_step(r, 0);
+		want = first_loss(&s, r->pick);
+		snprintf(name, sizeof(name), "the loss by its formula: %s, %s%s", predictions[s.predict],
+			 losses[s.loss], i / 9 ? ", min-snr" : "");
+		snprintf(why, sizeof(why), "%.9g, not %.9g", step.loss, want);
+		check(fabs(step.loss - want) < 1e-5 * want, name, why);
+		end(r);
+	}
+}
+
+/* What the network answers to one image and its t, [H,W,C]. */
+struct question { dtn_id x, t, answer; const float *xt; int step; float said[BYTES]; };
+
+static void ask(void *arg, struct dtn_run *run, int slice)
+{
+	struct question *q = arg;
+
+	(void)slice;
+	memcpy(dtn_value(run, q->x), q->xt, sizeof(q->said));
+	*(int32_t *)dtn_value(run, q->t) = q->step;
+	dtn_forward(run);
+	memcpy(q->said, dtn_value(run, q->answer), sizeof(q->said));
+}
+
+/* The loss of sample p of the step just made, asked of a network of its own for one image. */
+static double loss_again(const struct dtn_trainer *r, struct dtn_net *net, struct question *q, int p)
+{
+	uint64_t seed = r->settings->seed, position = (uint64_t)(r->counters.sample - r->images + p);
+	float eps[BYTES], xt[BYTES];
+	double ab, sum = 0;
+
+	q->step = (int)dtn_rng_below(dtn_rng(seed, DTN_RNG_TIME, position, 0), 0, T);
+	q->xt = xt;
+	ab = alpha_bar(q->step);
+	dtn_rng_normal(dtn_rng(seed, DTN_RNG_NOISE, position, 0), eps, BYTES);
+	for (int i = 0; i < BYTES; i++)
+		xt[i] = (float)(sqrt(ab) * (pixels[r->pick[p] * BYTES + i] / 127.5 - 1) + sqrt(1 - ab) * eps[i]);
+	dtn_net_each(net, 1, ask, q);
+	for (int i = 0; i < BYTES; i++) {
+		double x0 = pixels[r->pick[p] * BYTES + i] / 127.5 - 1;
+		double d = q->said[i] - (sqrt(ab) * eps[i] - sqrt(1 - ab) * x0);
+		sum += d * d / BYTES;
+	}
+	return sum;
+}
+
+static void loss_of_trained(void)
+{
+	struct dtn_settings s = settings();
+	struct dtn_trainer *r = begin(&s, 2);
+	struct dtn_graph g;
+	struct dtn_net net;
+	struct question q;
+	float *before = dtn_alloc(r->graph.params, sizeof(float));
+	double worst = 0;
+
+	for (int i = 0; i < 30; i++)
+		dtn_trainer_step(r, 0);
+	memcpy(before, r->net.param, r->graph.params * sizeof(float));
+	dtn_trainer_step(r, 0);
+	dtn_graph_init(&g, DTN_F32);
+	q.x = dtn_input(&g, "x", DTN_F32, (struct dtn_shape){ 4, { 1, H, W, C } });
+	q.t = dtn_input(&g, "t", DTN_I32, (struct dtn_shape){ 1, { 1 } });
+	q.answer = dtn_unet(&g, &s.unet, q.x, q.t);
+	dtn_net_init(&net, &g, q.answer, false, dtn_cpu(NULL), 1, before);
+	dtn_net_pack(&net);
+	for (int p = 0; p < r->images; p++)
+		worst = fmax(worst, fabs(loss_again(r, &net, &q, p) / r->losses[p] - 1));
+	check(worst < 1e-4, "a trained network is asked about x_t and t", "its losses are others");
+	dtn_net_release(&net);
+	dtn_graph_release(&g);
+	free(before);
+	end(r);
+}
+
+/* --- the gradient ---------------------------------------------------------------------------- */
+
+/* The loss at the weights moved along a direction, on the samples from 100 on. */
+static double loss_at(struct dtn_trainer *r, const float *param, const float *direction, double h)
+{
+	for (size_t i = 0; i < r->graph.params; i++)
+		r->net.param[i] = param[i] + (float)h * direction[i];
+	dtn_trainer_ready(r);
+	r->counters.sample = 100;
+	return dtn_trainer_step(r, 0).loss;
+}
+
+/* The slope along a direction, against differences.  The slice is larger than the batch, so it has empty
+ * images; dropout's mask is the same each time. */
+static void gradient_by_differences(enum dtn_weight weight, const char *name)
+{
+	struct dtn_settings s = settings();
+	struct dtn_trainer *r;
+	float *param, *direction;
+	double slope = 0, difference, h = 3e-3;
+	char why[80];
+	size_t n;
+
+	s.weight = weight;
+	s.unet.dropout = 0.2f;
+	r = begin(&s, 2);
+	n = r->graph.params;
+	for (int i = 0; i < 20; i++)
+		dtn_trainer_step(r, 0);
+	s.rate = 0;                     /* from here on a step leaves the weights alone */
+	param = dtn_alloc(n, sizeof(float));
+	direction = dtn_alloc(n, sizeof(float));
+	memcpy(param, r->net.param, n * sizeof(float));
+	memset(direction, 0, n * sizeof(float));
+	loss_at(r, param, direction, 0);
+	for (size_t i = 0; i < n; i++) {
+		direction[i] = r->net.grad[i];
+		slope += (double)r->net.grad[i] * r->net.grad[i];
+	}
+	/* along the gradient, in steps of h */
+	for (size_t i = 0; i < n; i++)
+		direction[i] /= (float)sqrt(slope);
+	slope = sqrt(slope);
+	difference = (loss_at(r, param, direction, h) - loss_at(r, param, direction, -h)) / (2 * h);
+	snprintf(why, sizeof(why), "%g along the gradient, not %g", difference, slope);
+	/* The third derivative leaves about h^2; f32 rounds the loss to 1e-7, which h makes 3e-5. */
+	check(s.rate == 0 && slope > 0.01 && fabs(difference - slope) < 0.01 * slope, name, why);
+	free(param);
+	free(direction);
+	end(r);
+}
+
+/* --- what does not matter -------------------------------------------------------------------- */
+
+static bool same_weights(const struct dtn_trainer *a, const struct dtn_trainer *b)
+{
+	size_t bytes = a->graph.params * sizeof(float);
+
+	return memcmp(a->net.param, b->net.param, bytes) == 0 && memcmp(a->optim.m, b->optim.m, bytes) == 0 &&
+	       memcmp(a->optim.v, b->optim.v, bytes) == 0 && memcmp(a->optim.ema, b->optim.ema, bytes) == 0;
+}
+
+static void accumulation(void)
+{
+	struct dtn_settings s = settings(), t = settings();
+	struct dtn_trainer *a, *b;
+
+	s.batch = 40;
+	t.batch = 8;
+	t.accum = 5;
+	s.unet.dropout = t.unet.dropout = 0.1f;
+	s.flip = t.flip = true;
+	a = begin(&s, 1);
+	b = begin(&t, 3);
+	for (int i = 0; i < 3; i++) {
+		dtn_trainer_step(a, 0);
+		dtn_trainer_step(b, 0);
+	}
+	check(same_weights(a, b), "40 images are 5 times 8, on one thread and on three", "weights differ");
+	end(a);
+	end(b);
+}
+
+static void skipping(void)
+{
+	struct dtn_settings s = settings();
+	struct dtn_trainer *a = begin(&s, 2), *b = begin(&s, 2);
+	struct dtn_step bad;
+
+	for (int t = 0; t < T; t++)
+		a->weight[t] = NAN;
+	bad = dtn_trainer_step(a, 0);
+	check(!bad.finite && a->bad == 1 && a->counters.skipped == 1 && a->counters.step == 1,
+	      "a step that is not finite is counted", "it is not");
+	check(same_weights(a, b), "a step that is not finite changes nothing", "it did");
+	for (int t = 0; t < T; t++)
+		a->weight[t] = 1;
+	b->counters.sample = s.batch;
+	check(dtn_trainer_step(a, 0).finite && a->bad == 0, "the next step is fine", "it is not");
+	dtn_trainer_step(b, 0);
+	check(same_weights(a, b), "a skipped step leaves no trace", "weights differ");
+	a->net.param[0] = INFINITY;
+	check(!dtn_trainer_finite(a) && dtn_trainer_finite(b), "weights that are not finite are found",
+	      "they are not");
+	end(a);
+	end(b);
+}
+
+static void validation(void)
+{
+	struct dtn_settings s = settings();
+	struct dtn_trainer *a = begin(&s, 2), *b = begin(&s, 2), *c;
+	struct dtn_validator v;
+	struct dtn_validation first, second;
+	double sum = 0, whole;
+
+	s.held_back = 0.3;
+	c = begin(&s, 3);
+	dtn_validator_init(&v, c, NULL);
+	first = dtn_validate(&v);
+	second = dtn_validate(&v);
+	check(memcmp(&first, &second, sizeof(first)) == 0, "a validation repeats exactly", "it does not");
+	for (int bin = 0; bin < DTN_BINS; bin++)
+		sum += first.bin[bin] / DTN_BINS;
+	check(fabs(sum - first.loss) < 0.02 * sum, "bins are parts of the whole", "they are not");
+	/* The network is still zero: at the noisy end v is -x0, at the clean end eps, whose mean square is 1. */
+	check(fabs(first.bin[0] - 1) < 0.1, "the first bin is the clean end", "its loss is not that of eps");
+	whole = first.loss;
+	for (int i = 0; i < 60; i++)
+		dtn_trainer_step(c, 0);
+	check(dtn_validate(&v).loss < 0.9 * whole, "training lowers the loss of images it has not seen",
+	      "it does not");
+	memcpy(c->optim.ema, a->net.param, c->graph.params * sizeof(float));
+	check(dtn_validate(&v).loss == whole, "averaged weights are validated", "other ones are");
+	dtn_validator_release(&v);
+
+	dtn_validator_init(&v, a, &data);
+	dtn_trainer_step(a, 0);
+	dtn_validate(&v);
+	dtn_trainer_step(a, 0);
+	dtn_validator_release(&v);
+	dtn_trainer_step(b, 0);
+	dtn_trainer_step(b, 0);
+	check(same_weights(a, b), "validation leaves training alone", "weights differ");
+	end(a);
+	end(b);
+	end(c);
+}
+
+int main(int argc, char **argv)
+{
+	(void)argc;
+	dtn_begin(argv);
+	close(mkstemp(path));
+	make_data();
+	loss_by_formula();
+	loss_of_trained();
+	gradient_by_differences(DTN_WEIGHT_NONE, "the gradient is that of the mean over the batch");
+	gradient_by_differences(DTN_MIN_SNR, "weights of the loss weigh the gradient too");
+	accumulation();
+	skipping();
+	validation();
+	dtn_data_release(&data);
+	unlink(path);
+	return failures > 0;
+}
