@@ -1,0 +1,265 @@
+#!/usr/bin/env bats
+# dtn-sample: the same images whatever the way they are asked for, and what is refused
+
+load common
+
+# A model with random weights: see tests/tools/model.c.
+model() { "$TOOLS/model" "$@"; }
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	model m.dtn
+}
+
+# The bytes of all images of a stream.
+pixels() { dtn-info --dump image "$@"; }
+
+meta() { dtn-info --json "$2" | grep -oE "\"$1\": *\"[^\"]*\"" | sed 's/.*: *"\(.*\)"/\1/'; }
+
+@test "64 images of the model's size, as bytes" {
+	dtn-sample m.dtn > s.dtn
+	dtn-info -c s.dtn
+	pixels s.dtn > p
+	same bytes $((64 * 8 * 8)) "$(stat -c %s p)"
+	zstd -tq s.dtn
+	[ "$(od -An -v -tu1 -w64 p | sort -u | wc -l)" = 64 ]
+}
+
+@test "operand, -, standard input and -o give the same bytes" {
+	dtn-sample -n 3 m.dtn > a
+	dtn-sample -n 3 - < m.dtn > b
+	cat m.dtn | dtn-sample -n 3 > c
+	dtn-sample -n 3 -o d m.dtn
+	cmp a b; cmp a c; cmp a d
+}
+
+@test "the same bytes for any -j and -b" {
+	dtn-sample -n 50 --steps 5 -j 1 m.dtn > a
+	local options
+	for options in "-j 2" "-j 7" "-j 0" "-b 1" "-b 20 -j 3" "-b 1000 -j 3"; do
+		# shellcheck disable=SC2086
+		dtn-sample -n 50 --steps 5 $options m.dtn > b
+		cmp a b
+	done
+}
+
+@test "parts make the whole" {
+	local options
+	for options in "--steps 5" "--steps 5 --eta 1" "--sampler ddpm --steps 7"; do
+		# shellcheck disable=SC2086
+		{
+			dtn-sample -n 64 $options m.dtn > a
+			dtn-sample -n 32 $options m.dtn > b
+			dtn-sample -n 32 --first 32 $options m.dtn > c
+			dtn-sample -n 5 --first 13 $options m.dtn > d
+		}
+		pixels a > whole
+		pixels b c > parts
+		cmp whole parts
+		pixels d > part
+		tail -c +$((13 * 64 + 1)) whole | head -c $((5 * 64)) | cmp - part
+	done
+}
+
+@test "the same seed twice, another seed, none" {
+	dtn-sample -n 4 --seed 7 m.dtn > a
+	dtn-sample -n 4 --seed 7 m.dtn > b
+	cmp a b
+	dtn-sample -n 4 m.dtn > c
+	dtn-sample -n 4 --seed 0 --no-prov m.dtn > d
+	pixels a > pa; pixels c > pc; pixels d > pd
+	cmp pc pd
+	run cmp pa pc
+	[ "$status" = 1 ]
+	same seed 7 "$(meta sample.seed a)"
+	same "seed not given" 0 "$(meta sample.seed c)"
+}
+
+@test "every option changes the images, or does not" {
+	dtn-sample -n 2 m.dtn > a
+	pixels a > base
+	local options
+	for options in "--sampler ddpm" "--steps 49" "--eta 0.5" "--spacing leading" "--spacing linspace" \
+		"--spacing quad" "--no-clip" "--raw" "--first 1" "--sampler ddpm --variance large" "--seed 1"; do
+		# shellcheck disable=SC2086
+		dtn-sample -n 2 $options m.dtn > b
+		pixels b > other
+		! cmp -s base other || fail "$options: the same images"
+	done
+	dtn-sample -n 2 --sampler ddim --steps 50 --eta 0 --spacing trailing --dtype u8 --device cpu m.dtn > b
+	pixels b > other
+	cmp base other
+	dtn-sample -n 2 --sampler ddpm m.dtn > a
+	dtn-sample -n 2 --sampler ddpm --steps 100 --variance small m.dtn > b
+	pixels a > base; pixels b > other
+	cmp base other
+}
+
+@test "a model of fewer than 50 steps takes them all" {
+	model few.dtn ddpm.steps=9
+	dtn-sample -n 2 few.dtn > a
+	same steps 9 "$(meta sample.steps a)"
+}
+
+@test "f32 is u8 before rounding" {
+	dtn-sample -n 3 m.dtn > a
+	dtn-sample -n 3 --dtype f32 m.dtn > b
+	same range "0,255" "$(meta image.range a)"
+	same range "-1,1" "$(meta image.range b)"
+	pixels b | od -An -v -tf4 -w4 | awk '{ v = ($1 + 1) * 127.5; print int(v + 0.5) }' > rounded
+	pixels a | od -An -v -tu1 -w1 | awk '{ print $1 }' > bytes
+	paste rounded bytes | awk '$1 - $2 > 1 || $2 - $1 > 1 { exit 1 } $1 != $2 { n++ } END { exit n > 2 }'
+	awk '$1 < 0 || $1 > 255 { exit 1 }' rounded
+}
+
+@test "--trace: image by image from noise to the image" {
+	dtn-sample -n 20 --steps 6 m.dtn > images
+	dtn-sample -n 20 --steps 6 --trace 3 m.dtn > trace
+	same frames 3 "$(meta sample.frames trace)"
+	pixels trace > t
+	same bytes $((20 * 3 * 64)) "$(stat -c %s t)"
+	# The last of each three frames is the image.
+	local i
+	for i in 0 7 19; do
+		tail -c +$(((i * 3 + 2) * 64 + 1)) t | head -c 64 > last
+		pixels images | tail -c +$((i * 64 + 1)) | head -c 64 | cmp - last
+	done
+	# All begin with the same noise, whatever the steps; with a frame for each step nothing is left out.
+	dtn-sample -n 20 --steps 2 --trace 2 m.dtn | pixels - | head -c 64 > first
+	head -c 64 t | cmp - first
+	dtn-sample -n 1 --steps 6 --trace 7 m.dtn | pixels - > all
+	same "different frames" 7 "$(od -An -v -tx1 -w64 all | sort -u | wc -l)"
+	tail -c +$((3 * 64 + 1)) all | head -c 64 > middle
+	tail -c +65 t | head -c 64 | cmp - middle
+}
+
+@test "--trace-x0 ends with the image, too" {
+	dtn-sample -n 2 --steps 6 --trace 4 m.dtn | pixels - > xt
+	dtn-sample -n 2 --steps 6 --trace 4 --trace-x0 m.dtn > s
+	pixels s > x0
+	same shown x0 "$(meta sample.show s)"
+	! cmp -s xt x0 || fail "the same frames"
+	tail -c 64 xt > a; tail -c 64 x0 > b
+	cmp a b
+}
+
+@test "averaged weights, unless --raw or there are none" {
+	dtn-sample -n 2 m.dtn > a
+	dtn-sample -n 2 --raw m.dtn > b
+	same weights ema "$(meta sample.weights a)"
+	same weights param "$(meta sample.weights b)"
+	model plain.dtn tensors=param
+	dtn-sample -n 2 plain.dtn > c
+	pixels b > pb; pixels c > pc
+	cmp pb pc
+	same "name of the model" "$(meta sample.model b)" "$(meta sample.model c)"
+	[ "$(meta sample.model a)" != "$(meta sample.model b)" ]
+}
+
+@test "predictions, schedules, sizes and colours" {
+	local config
+	for config in "ddpm.prediction=v ddpm.schedule=cosine" "ddpm.prediction=x0" \
+		"ddpm.prediction=v ddpm.zero_snr=1" "ddpm.prediction=eps ddpm.zero_snr=1" \
+		"image.height=5 image.width=11 image.channels=3 ddpm.schedule=sigmoid" \
+		"image.height=1 image.width=1" "ddpm.steps=1" "unet.mult=1 unet.attn=none"; do
+		# shellcheck disable=SC2086
+		model c.dtn $config
+		dtn-sample -n 3 --steps 1 c.dtn | dtn-info -c -
+		dtn-sample -n 3 --dtype f32 c.dtn | pixels - > p
+		! od -An -v -tf4 p | grep -q nan || fail "$config: no numbers"
+	done
+}
+
+@test "records of at most 4 MiB" {
+	model wide.dtn image.height=64 image.width=64 image.channels=3 unet.attn=none unet.channels=4 unet.mult=1,1,1,1
+	dtn-sample -n 1 --steps 1 --trace 100 --dtype f32 wide.dtn > s
+	[ "$(dtn-info s | grep -oE '[0-9]+ records' | cut -d ' ' -f 1)" = 2 ]
+	dtn-sample -n 1 --steps 1 --trace 100 --dtype f32 wide.dtn | dtn-info -c -
+}
+
+@test "what is written tells how it was made" {
+	dtn-sample -n 2 -j 3 -b 9 --eta 0.25 -o s.dtn m.dtn
+	dtn-info s.dtn > text
+	grep -q "sample.eta = 0.25" text
+	grep -q "sample.spacing = trailing" text
+	grep -qE "dtn-sample -n 2 --eta 0.25$" text
+	absent m.dtn text
+	dtn-sample --no-prov -n 2 m.dtn > t
+	dtn-info t > text
+	absent "dtn-sample" text
+	dtn-sample -n 2 m.dtn | dtn-png > p.png
+	unpng -t p.png | grep -q "sample.model"
+}
+
+@test "the kernels of other processors give nearly the same images" {
+	dtn-sample -n 4 --dtype f32 --precision f32 --device cpu:v2 m.dtn | pixels - | od -An -v -tf4 -w4 > a
+	dtn-sample -n 4 --dtype f32 --precision f32 m.dtn | pixels - | od -An -v -tf4 -w4 > b
+	paste a b | awk '{ d = $1 - $2; s += d * d; n++ } END { exit !(n == 256 && sqrt(s / n) < 0.02) }'
+}
+
+@test "wrong options" {
+	fails 2 'sampler' dtn-sample --sampler euler m.dtn
+	fails 2 '-n 0' dtn-sample -n 0 m.dtn
+	fails 2 '--steps 0' dtn-sample --steps 0 m.dtn
+	fails 2 '--steps 101: the model has 100' dtn-sample --steps 101 m.dtn
+	fails 2 'eta' dtn-sample --eta 1.5 m.dtn
+	fails 2 '--eta is for' dtn-sample --sampler ddpm --eta 0 m.dtn
+	fails 2 '--variance is for' dtn-sample --variance large m.dtn
+	fails 2 'spacing' dtn-sample --spacing even m.dtn
+	fails 2 '--trace 1' dtn-sample --trace 1 m.dtn
+	fails 2 '--trace-x0 wants --trace' dtn-sample --trace-x0 m.dtn
+	fails 2 'dtype' dtn-sample --dtype u16 m.dtn
+	fails 2 'device' dtn-sample --device tpu m.dtn
+	fails 2 'precision' dtn-sample --precision f64 m.dtn
+	fails 2 'one model' dtn-sample m.dtn m.dtn
+	fails 2 '--first' dtn-sample --first -1 m.dtn
+	fails 2 'no-such' dtn-sample --no-such m.dtn
+}
+
+@test "wrong inputs" {
+	fails 1 'nowhere.dtn.*No such file' dtn-sample -o s nowhere.dtn
+	fails 1 'Is a directory' dtn-sample -o s .
+	: > empty
+	fails 3 'empty input' dtn-sample -o s empty
+	stream > samples.dtn
+	fails 3 'expected a model, found samples' dtn-sample -o s samples.dtn
+	dtn-png samples.dtn > a.png
+	fails 3 'not a dtn stream' dtn-sample -o s a.png
+	head -c 20000 m.dtn > half.dtn
+	fails 3 'half.dtn: .*truncated' dtn-sample -o s half.dtn
+	model nan.dtn nan=conv_in.weight
+	fails 3 'conv_in.weight.* is not finite' dtn-sample -o s nan.dtn
+	cat m.dtn m.dtn > two.dtn
+	fails 3 'expected one model' dtn-sample -o s two.dtn
+	[ ! -e s ]
+}
+
+@test "who reads the images hears of a failure" {
+	run bash -c 'dtn-sample nowhere.dtn 2>/dev/null | dtn-png 2>&1 >/dev/null'
+	[[ $output == *"upstream failed"*"nowhere.dtn"* ]]
+	run bash -c 'dtn-sample -n 100000 m.dtn | head -c 1 >/dev/null; echo "${PIPESTATUS[0]}"'
+	same "status after a closed pipe" 141 "$output"
+	run dtn-sample -n 2 m.dtn -o /dev/full
+	same status 1 "$status"
+	[[ $output == *"No space left"* ]]
+}
+
+@test "images arrive while others are made" {
+	# The reader ends after the first record, long before 100,000 images.
+	timeout 20 bash -c 'dtn-sample -n 100000 m.dtn | head -c 4096 | wc -c' > n
+	same bytes 4096 "$(cat n)"
+}
+
+@test "a terminal: no images on it, progress beside them" {
+	run on_terminal "dtn-sample -n 1 m.dtn"
+	same status 2 "$status"
+	[[ $output == *terminal* ]]
+	on_terminal "dtn-sample -n 64 --sampler ddpm m.dtn > $BATS_TEST_TMPDIR/s" > shown
+	grep -q "images/s" shown
+	absent "$(printf '\033')" shown
+	on_terminal "dtn-sample -q -n 64 --sampler ddpm m.dtn > $BATS_TEST_TMPDIR/t" > shown
+	same "shown with -q" "" "$(cat shown)"
+	cmp s t
+	dtn-sample -n 2 m.dtn 2> shown > /dev/null
+	same "shown without a terminal" "" "$(cat shown)"
+}
