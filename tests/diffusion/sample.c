@@ -104,18 +104,20 @@ static void test_same(void)
 	free(x);
 }
 
-/* The loop written out, one slice and no threads. */
+/* The loop written out, one slice, which is not the first, and no threads. */
 static void test_loop(void)
 {
+	const uint64_t first = 3 * (uint64_t)graph.slice;
+
 	for (int kind = DTN_DDIM; kind <= DTN_DDPM; kind++) {
 		struct dtn_sampler_config config = {
 			.kind = (enum dtn_sampler_kind)kind, .steps = Steps, .clip = true
 		};
 		const struct wish w = {
-			config.kind, 2, 2, graph.slice, Steps + 1, DTN_F32, 0, false
+			config.kind, 2, 2, graph.slice, Steps + 1, DTN_F32, first, false
 		};
 		const struct wish w0 = {
-			config.kind, 2, 2, graph.slice, Steps + 1, DTN_F32, 0, true
+			config.kind, 2, 2, graph.slice, Steps + 1, DTN_F32, first, true
 		};
 		const size_t all = (size_t)graph.slice * Image;
 		struct dtn_sampler s;
@@ -131,8 +133,8 @@ static void test_loop(void)
 			     weights);
 		dtn_net_pack(&net);
 		for (int k = 0; k < graph.slice; k++)
-			dtn_rng_normal(dtn_rng(3, DTN_RNG_START, (uint64_t)k, 0), x + k * Image,
-				       Image);
+			dtn_rng_normal(dtn_rng(3, DTN_RNG_START, first + (uint64_t)k, 0),
+				       x + k * Image, Image);
 		for (int i = 0; i <= Steps; i++) {
 			const float *output = dtn_value(&net.run[0], graph.prediction);
 			for (int k = 0; k < graph.slice; k++)
@@ -147,8 +149,9 @@ static void test_loop(void)
 			dtn_forward(&net.run[0]);
 			dtn_sampler_x0(&s, i, x0, x, output, all);
 			for (int k = 0; k < graph.slice; k++) {
-				dtn_rng_normal(dtn_rng(3, DTN_RNG_STEP, (uint64_t)k, (uint32_t)i),
-					       z, Image);
+				dtn_rng_normal(
+					dtn_rng(3, DTN_RNG_STEP, first + (uint64_t)k, (uint32_t)i),
+					z, Image);
 				dtn_sampler_step(&s, i, x + k * Image, output + k * Image, z,
 						 Image);
 				same0 = same0 && !memcmp(x0 + k * Image,
