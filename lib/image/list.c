@@ -2,10 +2,10 @@
 #include "lib/image/list.h"
 
 #include "lib/output.h"
+#include "lib/scratch.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -102,23 +102,15 @@ static const uint64_t most_from_pipe = (uint64_t)16 << 30;
 static int spool(int pipe, const char *name)
 {
 	char *block = dtn_alloc(BLOCK, 1);
-	FILE *file = tmpfile();
 	uint64_t total = 0;
 	size_t n;
-	int fd;
+	int fd = dtn_scratch_open();
 
-	if (!file)
-		dtn_die(DTN_ENV, "temporary file:");
 	while ((n = dtn_input_read(pipe, name, block, BLOCK)) > 0) {
 		if ((total += n) > most_from_pipe)
 			dtn_die(DTN_INPUT, "%s: longer than any set of images", name);
-		if (fwrite(block, 1, n, file) != n)
-			dtn_die(DTN_ENV, "temporary file:");
+		dtn_scratch_write(fd, block, n);
 	}
-	if (fflush(file) != 0)
-		dtn_die(DTN_ENV, "temporary file:");
-	fd = fcntl(fileno(file), F_DUPFD_CLOEXEC, 0);
-	fclose(file);
 	free(block);
 	return fd;
 }

@@ -6,6 +6,8 @@
  */
 #include "lib/image/packed.h"
 
+#include "lib/scratch.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -259,29 +261,26 @@ static void cifar(struct dtn_packed *p, const char *path, uint64_t size, bool la
 static bool unpack(struct dtn_packed *p, struct dtn_fault *fault)
 {
 	enum { BLOCK = 1 << 18 };
-	FILE *file = tmpfile();
 	uint8_t *block = dtn_alloc(BLOCK, 1);
+	int fd = dtn_scratch_open();
 	uint64_t total = p->header;
 	size_t n;
 	bool good;
 
-	if (!file || fwrite(block, 1, p->header, file) != p->header)
-		dtn_die(DTN_ENV, "temporary file:");
+	dtn_scratch_write(fd, block, p->header);
 	while ((n = read_gz(p->gz, block, BLOCK)) > 0) {
+		dtn_scratch_write(fd, block, n);
 		total += n;
-		if (fwrite(block, 1, n, file) != n)
-			dtn_die(DTN_ENV, "temporary file:");
 	}
 	free(block);
-	if (fflush(file) != 0)
-		dtn_die(DTN_ENV, "temporary file:");
-	good = gzeof(p->gz) ? length_fits(p, total, fault) : gz_fault(p->gz, fault);
-	close(p->fd);
-	p->fd = dup(fileno(file));
-	fclose(file);
+	good = at_end(p->gz, fault) && length_fits(p, total, fault);
+	close(good ? p->fd : fd);
+	if (!good)
+		return false;
+	p->fd = fd;
 	gzclose_r(p->gz);
 	p->gz = NULL;
-	return good;
+	return true;
 }
 
 /* What the first bytes say; false with fault->status DTN_OK: none of ours. */
@@ -335,7 +334,7 @@ struct dtn_packed *dtn_packed_open(const char *path, int fd, const struct dtn_pa
 		number_classes(p);
 		return p;
 	}
-	p->fd = p->fd == fd ? -1 : p->fd;
+	p->fd = -1;             /* stays the caller's */
 	dtn_packed_close(p);
 	return NULL;
 }

@@ -1,0 +1,14 @@
+/* scratch.h -- room on disk that nobody else sees and nobody has to clean up. */
+#ifndef DTN_SCRATCH_H
+#define DTN_SCRATCH_H
+
+#include <stddef.h>
+
+/* A new empty file in $TMPDIR, or /tmp, without a name: it is gone when its descriptor is closed, however
+ * the program ends.  Dies with status 1 where there can be none. */
+int dtn_scratch_open(void);
+
+/* Append all bytes, or die with status 1. */
+void dtn_scratch_write(int fd, const void *data, size_t bytes);
+
+#endif
