@@ -1,7 +1,7 @@
 /* dtn-load.c -- read images, write a stream of samples.
  *
- * Records begin small and double, so that the next program has something to do while the first images
- * are decoded; their sizes follow from the size of an image alone.
+ * Records begin small and double, so that the next program has something to do while the first
+ * images are decoded; their sizes follow from the size of an image alone.
  */
 #include "format/dtn.h"
 #include "lib/image/load.h"
@@ -23,7 +23,7 @@ static const struct dtn_option options[] = {
 	{ "rgb", 0, NULL, "three channels" },
 	{ "limit", 0, "N", "load at most N images" },
 	{ "shuffle", 0, "SEED", "load in a random order that follows from SEED" },
-	{ "labels", 0, "auto|none", "with sub-folders' names, labels of IDX and CIFAR files as classes, or not"
+	{ "labels", 0, "auto|none", "classes: names of sub-folders, labels of IDX and CIFAR files"
 	  " (default auto)" },
 	{ "files-from", 0, "FILE", "load also what FILE lists, one path a line" },
 	{ "skip-bad", 0, NULL, "pass over what cannot be loaded, with a warning" },
@@ -50,8 +50,8 @@ static void size(const struct dtn_args *args, struct dtn_wanted *wanted)
 
 	if (end != args->value && *end == 'x' && end[1] >= '0' && end[1] <= '9')
 		h = strtoul(end + 1, &end, 10);
-	if (args->value[0] < '0' || args->value[0] > '9' || *end || w < 1 || h < 1 || w > MOST_SIDE ||
-	    h > MOST_SIDE || w * h > (1 << 28))
+	if (args->value[0] < '0' || args->value[0] > '9' || *end || w < 1 || h < 1 ||
+	    w > MOST_SIDE || h > MOST_SIDE || w * h > (1 << 28))
 		dtn_usage("%s %s: wants WxH or SIZE, in pixels", dtn_args_typed(args), args->value);
 	wanted->width = (int)w;
 	wanted->height = (int)h;
@@ -92,7 +92,8 @@ static void parse(struct dtn_args *args, struct settings *s)
 
 static void find(struct dtn_list *list, const struct dtn_args *args, const struct settings *s)
 {
-	const char *where = args->operands > 0 ? args->operand[0] : s->files_from ? s->files_from : "-";
+	const char *where = args->operands > 0 ? args->operand[0] :
+			    s->files_from ? s->files_from : "-";
 
 	if (s->files_from)
 		dtn_list_add_from(list, s->files_from);
@@ -118,7 +119,7 @@ static void begin_segment(struct dtn_writer *writer, const struct dtn_args *args
 		char *labels = dtn_labels_join(list->class, list->classes);
 
 		if (strlen(labels) > LABELS_BYTES)
-			dtn_die(DTN_INPUT, "%d classes are too many: --labels none loads without them",
+			dtn_die(DTN_INPUT, "%d classes are too many: use --labels none",
 				list->classes);
 		dtn_meta_set(&meta, "labels", "%s", labels);
 		free(labels);
@@ -163,8 +164,8 @@ static void show(uint64_t images, uint64_t of, bool last)
 	}
 }
 
-static uint64_t write_all(struct dtn_writer *writer, struct dtn_load *load, const struct dtn_order *order,
-			  uint64_t limit, bool labelled)
+static uint64_t write_all(struct dtn_writer *writer, struct dtn_load *load,
+			  const struct dtn_order *order, uint64_t limit, bool labelled)
 {
 	const struct dtn_wanted *w = &order->wanted;
 	size_t bytes = (size_t)w->width * (size_t)w->height * (size_t)w->channels;
@@ -190,12 +191,13 @@ static uint64_t write_all(struct dtn_writer *writer, struct dtn_load *load, cons
 static void report(const struct dtn_order *o, uint64_t loaded, uint64_t bad)
 {
 	if (loaded == 0)
-		dtn_die(DTN_INPUT, "no image could be loaded: all %llu are bad", (unsigned long long)bad);
+		dtn_die(DTN_INPUT, "no image could be loaded: all %llu are bad",
+			(unsigned long long)bad);
 	if (bad > 0)
-		dtn_warn("%llu images loaded, %llu bad ones passed over", (unsigned long long)loaded,
-			 (unsigned long long)bad);
-	dtn_say("%llu images of %dx%d, %s", (unsigned long long)loaded, o->wanted.width, o->wanted.height,
-		o->wanted.channels == 1 ? "gray" : "RGB");
+		dtn_warn("%llu images loaded, %llu bad ones passed over",
+			 (unsigned long long)loaded, (unsigned long long)bad);
+	dtn_say("%llu images of %dx%d, %s", (unsigned long long)loaded, o->wanted.width,
+		o->wanted.height, o->wanted.channels == 1 ? "gray" : "RGB");
 }
 
 int main(int argc, char **argv)
@@ -207,6 +209,7 @@ int main(int argc, char **argv)
 	struct dtn_writer *writer;
 	struct dtn_list list;
 	struct dtn_order order;
+	struct dtn_packed_ask packed;
 	struct dtn_load *load;
 	uint64_t loaded;
 
@@ -216,7 +219,8 @@ int main(int argc, char **argv)
 	bad.skip = s.skip_bad;
 	dtn_output_open(&output, args.output, args.force);
 	writer = dtn_writer_open(&output, args.level, 1);
-	dtn_list_init(&list, &(struct dtn_packed_ask){ s.labels, s.load.shuffle, s.load.max_pixels }, &bad);
+	packed = (struct dtn_packed_ask){ s.labels, s.load.shuffle, s.load.max_pixels };
+	dtn_list_init(&list, &packed, &bad);
 	find(&list, &args, &s);
 	dtn_order_init(&order, &list, &s.load);
 	if (order.mixed)

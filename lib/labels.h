@@ -1,7 +1,7 @@
 /* labels.h -- names of classes, as a stream's metadata keeps them.
  *
- * The value of `labels` is the names in the order of their numbers, with commas between: class 0 is the
- * first.  Within a name, a comma, a percent sign, a control byte and what is no UTF-8 are %XX.
+ * The value of `labels` is the names in the order of their numbers, with commas between: class 0 is
+ * the first.  Within a name, a comma, a percent sign, a control byte and what is no UTF-8 are %XX.
  */
 #ifndef DTN_LABELS_H
 #define DTN_LABELS_H

@@ -22,7 +22,8 @@ int dtn_scratch_open(void)
 
 	if (fd >= 0)
 		return fd;
-	/* Not every file system makes files without a name; and this names the folder in the message. */
+	/* Not every file system makes files without a name; and this names the folder in the
+	 * message. */
 	name = dtn_format("%s/dtn.XXXXXX", folder());
 	fd = mkostemp(name, O_CLOEXEC);
 	if (fd < 0)

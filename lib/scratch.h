@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* A new empty file in $TMPDIR, or /tmp, without a name: it is gone when its descriptor is closed, however
- * the program ends.  Dies with status 1 where there can be none. */
+/* A new empty file in $TMPDIR, or /tmp, without a name: it is gone when its descriptor is closed,
+ * however the program ends.  Dies with status 1 where there can be none. */
 int dtn_scratch_open(void);
 
 /* Append all bytes, or die with status 1. */

@@ -1,8 +1,8 @@
 /* exif.c -- which way up was the camera?
  *
  * EXIF is a small TIFF file: a byte order, the offset of a directory, and entries of twelve bytes
- * (tag 2, type 2, count 4, value or offset 4).  Every offset is checked against what is there: a camera
- * writes them, but so does whoever wants to crash a reader.
+ * (tag 2, type 2, count 4, value or offset 4).  Every offset is checked against what is there: a
+ * camera writes them, but so does whoever wants to crash a reader.
  */
 #include "lib/image/exif.h"
 

@@ -1,7 +1,7 @@
 /* fit.c -- which part of a picture is shown, and where, when it is brought to another size?
  *
- * The part is kept in fractions of a pixel, so that a crop is centred exactly whatever the sizes; only
- * where nothing is scaled does it begin at a whole pixel, because half a pixel would blur.
+ * The part is kept in fractions of a pixel, so that a crop is centred exactly whatever the sizes;
+ * only where nothing is scaled does it begin at a whole pixel, because half a pixel would blur.
  */
 #include "lib/image/fit.h"
 
@@ -22,7 +22,8 @@ static int rounded(double side, int most)
 	return n < 1 ? 1 : n > most ? most : n;
 }
 
-struct dtn_view dtn_fit_view(enum dtn_fit fit, int source_width, int source_height, int width, int height)
+struct dtn_view dtn_fit_view(enum dtn_fit fit, int source_width, int source_height, int width,
+			     int height)
 {
 	double w = source_width, h = source_height;
 	struct dtn_view v = { 0, 0, w, h, 0, 0, width, height };

@@ -1,7 +1,7 @@
 /* folder.c -- every image below a folder.
  *
- * Links are followed; a folder that contains itself through one is entered once.  A folder's entries are
- * read to the end before any below it is opened, so depth costs no descriptors.
+ * Links are followed; a folder that contains itself through one is entered once.  A folder's
+ * entries are read to the end before any below it is opened, so depth costs no descriptors.
  */
 #include "lib/image/list.h"
 
@@ -39,13 +39,13 @@ static bool ends(const char *path, const char *end)
 	return n > k && strcasecmp(path + n - k, end) == 0;
 }
 
-/* Of these, those that are neither PNG nor JPEG are refused when they are opened: half a data set that is
- * left out without a word would be worse. */
+/* Of these, those that are neither PNG nor JPEG are refused when they are opened: half a data set
+ * that is left out without a word would be worse. */
 static bool named_as_image(const char *path)
 {
 	static const char *const end[] = {
-		".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic",
-		".heif", ".avif", ".jxl", ".jp2", ".ppm", ".pgm", ".pnm"
+		".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".webp", ".bmp", ".tif", ".tiff",
+		".heic", ".heif", ".avif", ".jxl", ".jp2", ".ppm", ".pgm", ".pnm"
 	};
 
 	for (size_t i = 0; i < sizeof(end) / sizeof(end[0]); i++)
@@ -81,7 +81,8 @@ static void add_file(struct dtn_list *l, const char *path)
 	if (l->files == before)
 		dtn_say("%s: no image, passed over", path);
 	else if (!l->file[before].packed) {
-		close(l->file[before].fd);              /* thousands may follow: open them in their turn */
+		/* Thousands may follow: they are opened again in their turn. */
+		close(l->file[before].fd);
 		l->file[before].fd = -1;
 	}
 }
@@ -94,8 +95,8 @@ static bool contains_itself(const struct above *a, const struct stat *status)
 	return false;
 }
 
-/* S_IFDIR, S_IFREG or something else, where links lead to.  Most entries say what they are, which spares
- * a system call for each. */
+/* S_IFDIR, S_IFREG or something else, where links lead to.  Most entries say what they are, which
+ * spares a system call for each. */
 static mode_t kind_of(struct dtn_list *l, const char *path, const struct dirent *entry)
 {
 	struct stat status;
@@ -163,8 +164,8 @@ static int by_path(const void *a, const void *b, void *text)
 		      (char *)text + ((const struct dtn_file *)b)->path);
 }
 
-/* The class of a file is the folder below the named one in which it lies.  In sorted order, the files of
- * a class follow each other. */
+/* The class of a file is the folder below the named one in which it lies.  In sorted order, the
+ * files of a class follow each other. */
 static void classify(struct dtn_list *l, size_t from, size_t root)
 {
 	const char *last = NULL;

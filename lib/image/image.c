@@ -1,10 +1,10 @@
-/* image.c -- one image, from a file or from memory, brought to the size and colours that are wanted.
+/* image.c -- one image, from a file or from memory, brought to the wanted size and colours.
  *
  *      file -> rows as stored -> grey or RGB -> resized -> turned upright
  *
- * Rows pass through one at a time.  A picture that lies on its side is resized as it lies, into a buffer
- * of the small size, and turned last.  Background that padding leaves is white, as what shows through
- * transparent pixels is.
+ * Rows pass through one at a time.  A picture that lies on its side is resized as it lies, into a
+ * buffer of the small size, and turned last.  Background that padding leaves is white, as what
+ * shows through transparent pixels is.
  */
 #include "lib/image/image.h"
 
@@ -86,14 +86,16 @@ static void *room(uint8_t **buffer, size_t *have, size_t bytes)
 	return *buffer;
 }
 
-static bool not_an_image(struct dtn_source *s, const char *format, size_t n, struct dtn_fault *fault)
+static bool not_an_image(struct dtn_source *s, const char *format, size_t n,
+			 struct dtn_fault *fault)
 {
 	if (s->error)
 		return dtn_fault(fault, DTN_ENV, "%s", strerror(s->error));
 	if (n == 0)
 		return dtn_fault(fault, DTN_INPUT, "empty file");
 	if (format)
-		return dtn_fault(fault, DTN_INPUT, "%s, which cannot be read: wants PNG or JPEG", format);
+		return dtn_fault(fault, DTN_INPUT, "%s, which cannot be read: wants PNG or JPEG",
+				 format);
 	return dtn_fault(fault, DTN_INPUT, "neither PNG, JPEG, IDX nor CIFAR-10 data");
 }
 
@@ -130,17 +132,19 @@ static void abandon(struct dtn_decoder *d, bool jpeg)
 		dtn_png_abandon(d->png);
 }
 
-static bool too_large(const struct dtn_decoder *d, const struct dtn_picture *p, struct dtn_fault *fault)
+static bool too_large(const struct dtn_decoder *d, const struct dtn_picture *p,
+		      struct dtn_fault *fault)
 {
 	if ((uint64_t)p->width * p->height <= d->max_pixels && p->width <= INT_MAX / 4 &&
 	    p->height <= INT_MAX / 4)
 		return false;
-	dtn_fault(fault, DTN_INPUT, "too large: %ux%u pixels, --max-pixels is %llu", p->width, p->height,
-		  (unsigned long long)d->max_pixels);
+	dtn_fault(fault, DTN_INPUT, "too large: %ux%u pixels, --max-pixels is %llu", p->width,
+		  p->height, (unsigned long long)d->max_pixels);
 	return true;
 }
 
-bool dtn_decode_header(struct dtn_decoder *d, int fd, struct dtn_seen *seen, struct dtn_fault *fault)
+bool dtn_decode_header(struct dtn_decoder *d, int fd, struct dtn_seen *seen,
+		       struct dtn_fault *fault)
 {
 	struct dtn_picture p;
 	bool jpeg, turned;
@@ -191,7 +195,8 @@ static void expect(struct dtn_decoder *d, uint32_t width, uint32_t height, enum 
 	room(&d->row, &d->row_room, (size_t)width * (size_t)wanted->channels);
 	if (view->width < wanted->width || view->height < wanted->height)
 		memset(out, 255, bytes);
-	dtn_resize_begin(&d->resize, (int)width, (int)height, wanted->channels, view, out, wanted->width);
+	dtn_resize_begin(&d->resize, (int)width, (int)height, wanted->channels, view, out,
+			 wanted->width);
 }
 
 /* By how much may libjpeg shrink, so that the rest still shrinks or stays? */
@@ -201,6 +206,11 @@ static int shrink(const struct dtn_view *v)
 	double least = across < down ? across : down;
 
 	return least >= 8 ? 8 : least >= 4 ? 4 : least >= 2 ? 2 : 1;
+}
+
+static uint32_t reduced(uint32_t side, int by)
+{
+	return (side + (uint32_t)by - 1) / (uint32_t)by;
 }
 
 bool dtn_decode(struct dtn_decoder *d, int fd, const struct dtn_wanted *wanted, uint8_t *out,
@@ -233,8 +243,7 @@ bool dtn_decode(struct dtn_decoder *d, int fd, const struct dtn_wanted *wanted, 
 		dtn_jpeg_shrink(d->jpeg, &p, by, wanted->channels == 1);
 		view.x0 /= by, view.x1 /= by, view.y0 /= by, view.y1 /= by;
 	}
-	expect(d, (p.width + (uint32_t)by - 1) / (uint32_t)by, (p.height + (uint32_t)by - 1) / (uint32_t)by,
-	       p.pixel, &view, &lying, target);
+	expect(d, reduced(p.width, by), reduced(p.height, by), p.pixel, &view, &lying, target);
 	good = jpeg ? dtn_jpeg_rows(d->jpeg, rows) : dtn_png_rows(d->png, rows);
 	if (good && p.orientation > 1)
 		dtn_pixel_upright(out, target, p.orientation, wanted->width, wanted->height,

@@ -1,4 +1,4 @@
-/* image.h -- one image, from a file or from memory, brought to the size and colours that are wanted. */
+/* image.h -- one image, from a file or from memory, brought to the wanted size and colours. */
 #ifndef DTN_IMAGE_H
 #define DTN_IMAGE_H
 
@@ -23,8 +23,8 @@ struct dtn_decoder;     /* for one thread; keeps its buffers from image to image
 struct dtn_decoder *dtn_decoder_open(uint64_t max_pixels);      /* refuse larger images */
 void dtn_decoder_close(struct dtn_decoder *);
 
-/* PNG or JPEG in the regular file `fd`, read from its beginning; `fd` stays the caller's.  False: not
- * acceptable, and `fault` says why. */
+/* PNG or JPEG in the regular file `fd`, read from its beginning; `fd` stays the caller's.  False:
+ * not acceptable, and `fault` says why. */
 bool dtn_decode_header(struct dtn_decoder *, int fd, struct dtn_seen *, struct dtn_fault *);
 bool dtn_decode(struct dtn_decoder *, int fd, const struct dtn_wanted *, uint8_t *out,
 		struct dtn_fault *);    /* out: [H,W,C] */
@@ -33,7 +33,8 @@ bool dtn_decode(struct dtn_decoder *, int fd, const struct dtn_wanted *, uint8_t
 void dtn_convert(struct dtn_decoder *, const uint8_t *pixels, const struct dtn_seen *,
 		 const struct dtn_wanted *, uint8_t *out);
 
-/* What the first bytes of a file say it is: "PNG", "JPEG", "GIF", "WebP", …; NULL: nothing known. */
+/* What the first bytes of a file say it is: "PNG", "JPEG", "GIF", "WebP", …; NULL: nothing known.
+ */
 const char *dtn_image_format(const uint8_t *bytes, size_t n);
 
 #endif

@@ -1,8 +1,9 @@
 /* jpeg.c -- the rows of a JPEG file, by libjpeg.
  *
  * libjpeg reports errors through a function that must not return: ours jumps back to the entry that
- * called into the library.  What it only warns of is an error here too, because the rest of the picture
- * would be grey or garbage; the few warnings that leave the picture whole are passed over. */
+ * called into the library.  What it only warns of is an error here too, because the rest of the
+ * picture would be grey or garbage; the few warnings that leave the picture whole are passed over.
+ */
 #include "lib/image/picture.h"
 
 #include "lib/image/exif.h"
@@ -183,7 +184,8 @@ static bool has_inks(const struct dtn_jpeg *j)
 	return j->codec.jpeg_color_space == JCS_CMYK || j->codec.jpeg_color_space == JCS_YCCK;
 }
 
-/* A codec is made for each file: one that is kept would lend a damaged file the tables of the last. */
+/* A codec is made for each file: one that is kept would lend a damaged file the tables of the last.
+ */
 static bool header(struct dtn_jpeg *j)
 {
 	memset(&j->codec, 0, sizeof(j->codec));

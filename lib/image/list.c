@@ -72,26 +72,29 @@ void dtn_list_recognise(struct dtn_list *l, const char *path, int fd, enum dtn_h
 	uint8_t first[16];
 	ssize_t n = pread(fd, first, sizeof(first), 0);
 	const char *format = n > 0 ? dtn_image_format(first, (size_t)n) : NULL;
-	bool named = how != DTN_FOUND, image = format && (!strcmp(format, "PNG") || !strcmp(format, "JPEG"));
+	bool named = how != DTN_FOUND;
+	bool image = format && (!strcmp(format, "PNG") || !strcmp(format, "JPEG"));
 
 	if (format && !image && strcmp(format, "gzip") != 0 && !named) {
 		close(fd);
 		return;
 	}
-	packed = image ? NULL : dtn_packed_open(how == DTN_PIPED ? NULL : path, fd, &l->ask, &fault);
+	packed = image ? NULL :
+		 dtn_packed_open(how == DTN_PIPED ? NULL : path, fd, &l->ask, &fault);
 	if (packed) {
 		dtn_list_append(l, path)->packed = packed;
 	} else if (fault.status != DTN_OK && (named || strstr(path, "idx3"))) {
 		close(fd);
 		dtn_bad_one(l->bad, path, &fault);
 	} else if (image || named) {
-		dtn_list_append(l, path)->fd = fd;      /* what is no image is found out in its turn */
+		/* If it is no image, that is told when its turn comes. */
+		dtn_list_append(l, path)->fd = fd;
 	} else {
 		close(fd);
 	}
 }
 
-/* --- what a user names ----------------------------------------------------------------------------- */
+/* --- what a user names ----------------------------------------------------------------------- */
 
 enum { BLOCK = 1 << 18 };
 
@@ -126,9 +129,14 @@ static void add_open(struct dtn_list *l, const char *name, int fd, const struct 
 		dtn_list_recognise(l, name, copy, DTN_PIPED);
 	} else {
 		struct dtn_fault fault;
+		char byte;
+		ssize_t n = read(fd, &byte, 1);
 
+		if (n < 0)
+			dtn_fault(&fault, DTN_ENV, "%s", strerror(errno));
+		else
+			dtn_fault(&fault, DTN_INPUT, n == 0 ? "empty file" : "a device, wants images");
 		close(fd);
-		dtn_fault(&fault, DTN_INPUT, "a device, wants images");
 		dtn_bad_one(l->bad, name, &fault);
 	}
 }
@@ -200,7 +208,7 @@ void dtn_list_add_from(struct dtn_list *l, const char *path)
 	free(text);
 }
 
-/* --- numbers --------------------------------------------------------------------------------------- */
+/* --- numbers --------------------------------------------------------------------------------- */
 
 int dtn_list_class(struct dtn_list *l, const char *name, size_t length)
 {
@@ -257,10 +265,11 @@ static void number_classes(struct dtn_list *l)
 	}
 	fixed = l->classes;
 	for (int i = 0; i < folders; i++) {
-		int at = i > 0 && strcmp(folder[i].name, folder[i - 1].name) == 0 ? now[folder[i - 1].old] :
-			 find_name(l->class, fixed, folder[i].name);
+		const char *name = folder[i].name;
+		bool again = i > 0 && strcmp(name, folder[i - 1].name) == 0;
+		int at = again ? now[folder[i - 1].old] : find_name(l->class, fixed, name);
 
-		now[folder[i].old] = at >= 0 ? at : dtn_list_class(l, folder[i].name, strlen(folder[i].name));
+		now[folder[i].old] = at >= 0 ? at : dtn_list_class(l, name, strlen(name));
 	}
 	for (size_t i = 0; i < l->files; i++)
 		if (l->file[i].class >= 0)
@@ -283,8 +292,8 @@ static void check_labels(struct dtn_list *l)
 		}
 	if (without == 0 || without == l->files)
 		return;
-	dtn_warn("no labels written, because %zu of %zu files have none: %s is the first", without, l->files,
-		 dtn_list_path(l, first));
+	dtn_warn("no labels written, because %zu of %zu files have none: %s is the first", without,
+		 l->files, dtn_list_path(l, first));
 	for (int i = 0; i < l->classes; i++)
 		free(l->class[i]);
 	l->classes = 0;

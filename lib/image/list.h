@@ -1,8 +1,9 @@
 /* list.h -- which images are there, and of which class is each?
  *
- * A folder is searched with everything below it, in the order of strcmp over whole paths.  In it, files
- * count as images by their names' ends or else by their first bytes; hidden files, pipes, devices and
- * anything that is no image are passed over.  What a user names himself is an image, or an error.
+ * A folder is searched with everything below it, in the order of strcmp over whole paths.  In it,
+ * files count as images by their names' ends or else by their first bytes; hidden files, pipes,
+ * devices and anything that is no image are passed over.  What a user names himself is an image, or
+ * an error.
  */
 #ifndef DTN_LIST_H
 #define DTN_LIST_H
@@ -40,7 +41,7 @@ struct dtn_list {
 
 void dtn_list_init(struct dtn_list *, const struct dtn_packed_ask *, struct dtn_bad *);
 void dtn_list_add(struct dtn_list *, const char *path);         /* a file, a folder or "-" */
-void dtn_list_add_from(struct dtn_list *, const char *path);    /* those that a file names, one a line */
+void dtn_list_add_from(struct dtn_list *, const char *path);    /* what a file lists */
 void dtn_list_finish(struct dtn_list *);                        /* numbers images and classes */
 void dtn_list_release(struct dtn_list *);
 
@@ -53,14 +54,15 @@ void dtn_list_close(const struct dtn_list *, size_t file, int fd);
 /* The file that holds image number i, which is below `images`. */
 size_t dtn_list_find(const struct dtn_list *, uint64_t i);
 
-/* For the parts of the list's own code: a file at the end; a class's name, -1 where none are wanted. */
+/* For the parts of the list's own code: a file at the end; a class's name, -1 where none are
+ * wanted. */
 struct dtn_file *dtn_list_append(struct dtn_list *, const char *path);
 int dtn_list_class(struct dtn_list *, const char *name, size_t length);
 void dtn_list_folder(struct dtn_list *, const char *path);
 
-/* Recognise what is open as `fd` and append it: one image, or a packed file.  FOUND in a folder, it is
- * passed over, and `fd` closed, when it is none; NAMED by the user, it is an image or bad; what comes
- * PIPED has, besides, no other file beside it. */
+/* Recognise what is open as `fd` and append it: one image, or a packed file.  FOUND in a folder, it
+ * is passed over, and `fd` closed, when it is none; NAMED by the user, it is an image or bad; what
+ * comes PIPED has, besides, no other file beside it. */
 enum dtn_how { DTN_FOUND, DTN_NAMED, DTN_PIPED };
 
 void dtn_list_recognise(struct dtn_list *, const char *path, int fd, enum dtn_how);

@@ -3,9 +3,9 @@
  *      position  |0 1 2|3 4 5|6 7 8|9 ...
  *      task      |  0  |  1  |  2  |  3  ...          slot = task mod slots
  *
- * A task is a few images in a row.  Threads take tasks in ascending order, each as soon as its slot is
- * empty, and the caller empties the slots in the same order.  While the next slot is not ready, the caller
- * works like any other thread: one thread can do everything, and n are never more than n.
+ * A task is a few images in a row.  Threads take tasks in ascending order, each as soon as its slot
+ * is empty, and the caller empties the slots in the same order.  While the next slot is not ready,
+ * the caller works like any other thread: one thread can do it all, and n are never more than n.
  */
 #include "lib/image/load.h"
 
@@ -53,7 +53,7 @@ struct dtn_load {
 	pthread_cond_t may_take, is_ready;
 };
 
-/* --- one task, by one thread ----------------------------------------------------------------------- */
+/* --- one task, by one thread ----------------------------------------------------------------- */
 
 static void decode_file(struct worker *w, size_t file, uint8_t *out, struct dtn_fault *fault)
 {
@@ -85,7 +85,8 @@ static void decode_packed(struct worker *w, const struct dtn_file *file, uint32_
 	good = dtn_packed_read(file->packed, first, n, same ? out : w->raw, class, &fault[n - 1]);
 	for (uint32_t i = 0; i < good; i++) {
 		if (!same)
-			dtn_convert(w->decoder, w->raw + i * bytes, &seen, wanted, out + i * w->load->bytes);
+			dtn_convert(w->decoder, w->raw + i * bytes, &seen, wanted,
+				    out + i * w->load->bytes);
 		class[i] = file->map ? file->map[class[i]] : file->class;
 	}
 	if (good == n) {
@@ -134,7 +135,7 @@ static void do_task(struct worker *w, uint64_t task, struct slot *slot)
 	}
 }
 
-/* --- who does which -------------------------------------------------------------------------------- */
+/* --- who does which -------------------------------------------------------------------------- */
 
 static bool can_take(const struct dtn_load *l)
 {
@@ -202,7 +203,7 @@ static void emptied(struct dtn_load *l, struct slot *slot)
 	pthread_mutex_unlock(&l->lock);
 }
 
-/* --- for the caller -------------------------------------------------------------------------------- */
+/* --- for the caller -------------------------------------------------------------------------- */
 
 static void tell_bad(const struct dtn_load *l, uint64_t position, const struct dtn_fault *fault)
 {
@@ -232,7 +233,8 @@ uint32_t dtn_load_next(struct dtn_load *l, uint8_t *images, int32_t *classes, ui
 					 &slot->fault[slot->used]);
 				continue;
 			}
-			memcpy(images + n * l->bytes, slot->pixels + slot->used * l->bytes, l->bytes);
+			memcpy(images + n * l->bytes, slot->pixels + slot->used * l->bytes,
+			       l->bytes);
 			classes[n++] = slot->class[slot->used];
 			l->delivered++;
 		}
@@ -244,11 +246,10 @@ uint32_t dtn_load_next(struct dtn_load *l, uint8_t *images, int32_t *classes, ui
 
 static void make_slots(struct dtn_load *l, int threads)
 {
-	size_t task = l->per_task * l->bytes, slots = RING_BYTES / task;
+	size_t slots = RING_BYTES / (l->per_task * l->bytes), least = (size_t)threads + 1;
 
-	l->slots = (uint32_t)(slots > MOST_SLOTS ? MOST_SLOTS : slots <= (size_t)threads ? threads + 1 : (int)slots);
-	if (l->slots > l->tasks)
-		l->slots = l->tasks ? (uint32_t)l->tasks : 1;
+	slots = slots > MOST_SLOTS ? MOST_SLOTS : slots < least ? least : slots;
+	l->slots = (uint32_t)(slots < l->tasks ? slots : l->tasks ? l->tasks : 1);
 	l->slot = dtn_alloc(l->slots, sizeof(*l->slot));
 	for (uint32_t i = 0; i < l->slots; i++) {
 		l->slot[i].pixels = dtn_alloc(l->per_task, l->bytes);

@@ -1,7 +1,7 @@
 /* load.h -- the images of a list, decoded by several threads, delivered in order.
  *
- * What is delivered depends on the list and on what is asked for, never on the number of threads or on
- * which of them is faster.
+ * What is delivered depends on the list and on what is asked for, never on the number of threads or
+ * on which of them is faster.
  */
 #ifndef DTN_LOAD_H
 #define DTN_LOAD_H
@@ -9,7 +9,7 @@
 #include "lib/image/list.h"
 
 struct dtn_load_ask {
-	struct dtn_wanted wanted;       /* width 0: as the images are; channels 0: as the first is */
+	struct dtn_wanted wanted;       /* width 0: as they are; channels 0: as the first is */
 	int threads;                    /* in all, the caller's included */
 	bool shuffle;
 	uint64_t seed;                  /* of the shuffle */
@@ -19,8 +19,8 @@ struct dtn_load_ask {
 
 enum { DTN_LOAD_SIDE = 64 };    /* where sizes differ and none is asked for */
 
-/* In which order, and how large: asks the headers of images as far as that is open.  The list, its number
- * of bad ones and its files stay the caller's. */
+/* In which order, and how large: asks the headers of images as far as that is open.  The list, its
+ * number of bad ones and its files stay the caller's. */
 struct dtn_order {
 	const struct dtn_list *list;
 	uint32_t *shuffled;             /* NULL: as listed */
@@ -37,8 +37,8 @@ struct dtn_load;
 
 struct dtn_load *dtn_load_open(const struct dtn_order *, const struct dtn_load_ask *);
 
-/* The next images [N,H,W,C] and their classes [N], at most `most`; 0: there are no more.  Bad ones are
- * passed over, or end the program, as the list says. */
+/* The next images [N,H,W,C] and their classes [N], at most `most`; 0: there are no more.  Bad ones
+ * are passed over, or end the program, as the list says. */
 uint32_t dtn_load_next(struct dtn_load *, uint8_t *images, int32_t *classes, uint32_t most);
 void dtn_load_close(struct dtn_load *);
 

@@ -1,8 +1,8 @@
 /* order.c -- in which order are images loaded, and to what size and colours?
  *
- * Whether all have one size is asked of their headers, by all threads, and given up at the first that
- * differs; a folder of photographs is settled after two.  Images that cannot be read have no say: they
- * are told of when their turn comes.
+ * Whether all have one size is asked of their headers, by all threads, and given up at the first
+ * that differs; a folder of photographs is settled after two.  Images that cannot be read have no
+ * say: they are told of when their turn comes.
  */
 #include "lib/image/load.h"
 
@@ -28,7 +28,8 @@ uint64_t dtn_order_image(const struct dtn_order *o, uint64_t position)
 	return o->shuffled ? o->shuffled[position] : position;
 }
 
-static bool look(const struct dtn_order *o, struct dtn_decoder *d, uint64_t position, struct dtn_seen *seen)
+static bool look(const struct dtn_order *o, struct dtn_decoder *d, uint64_t position,
+		 struct dtn_seen *seen)
 {
 	size_t file = dtn_list_find(o->list, dtn_order_image(o, position));
 	struct dtn_fault fault;
@@ -100,7 +101,8 @@ static void decide(struct dtn_order *o, const struct dtn_load_ask *ask, uint64_t
 	o->wanted.height = o->mixed ? DTN_LOAD_SIDE : s.first.height;
 }
 
-void dtn_order_init(struct dtn_order *o, const struct dtn_list *list, const struct dtn_load_ask *ask)
+void dtn_order_init(struct dtn_order *o, const struct dtn_list *list,
+		    const struct dtn_load_ask *ask)
 {
 	uint64_t end = list->images < ask->limit ? list->images : ask->limit;
 
@@ -110,10 +112,12 @@ void dtn_order_init(struct dtn_order *o, const struct dtn_list *list, const stru
 	/* Bad images that are passed over make room for others behind the limit. */
 	o->n = list->bad->skip ? list->images : end;
 	if (ask->shuffle && list->images > INT32_MAX)
-		dtn_die(DTN_INPUT, "%llu images are too many to shuffle", (unsigned long long)list->images);
+		dtn_die(DTN_INPUT, "%llu images are too many to shuffle",
+			(unsigned long long)list->images);
 	if (ask->shuffle) {
 		o->shuffled = dtn_alloc(list->images, sizeof(*o->shuffled));
-		dtn_rng_order(dtn_rng(ask->seed, DTN_RNG_ORDER, 0, 0), o->shuffled, (uint32_t)list->images);
+		dtn_rng_order(dtn_rng(ask->seed, DTN_RNG_ORDER, 0, 0), o->shuffled,
+			      (uint32_t)list->images);
 	}
 	if (o->wanted.width == 0 || o->wanted.channels == 0)
 		decide(o, ask, o->n);

@@ -1,11 +1,13 @@
-/* packed.c -- files that hold many images of one size: MNIST's IDX, also as .gz, and CIFAR-10 binary.
+/* packed.c -- files that hold many images of one size: MNIST's IDX, CIFAR-10 binary.
  *
- * A compressed file can only be read from its beginning to its end: whoever asks for images out of turn
- * waits until those before were asked for.  Where any order is wanted, it is unpacked first, into a
- * temporary file without a name.
+ * A compressed file can only be read from its beginning to its end: whoever asks for images out of
+ * turn waits until those before were asked for.  Where any order is wanted, it is unpacked first,
+ * into a temporary file without a name.
  */
 #include "lib/image/packed.h"
 
+#include "lib/image/beside.h"
+#include "lib/image/gzip.h"
 #include "lib/scratch.h"
 
 #include <errno.h>
@@ -16,10 +18,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <zlib.h>
-
-enum { CIFAR_SIDE = 32, CIFAR_PLANE = 1024, CIFAR_IMAGE = 3 * CIFAR_PLANE, CIFAR_RECORD = 1 + CIFAR_IMAGE,
-       CIFAR_CLASSES = 10, IDX_HEADER = 16, MOST_CLASSES = 256 };
+enum {
+	IDX_HEADER = 16,
+	CIFAR_SIDE = 32, CIFAR_PLANE = CIFAR_SIDE * CIFAR_SIDE, CIFAR_IMAGE = 3 * CIFAR_PLANE,
+	CIFAR_RECORD = 1 + CIFAR_IMAGE, CIFAR_CLASSES = 10,
+	MOST_CLASSES = 256
+};
 
 struct dtn_packed {
 	int fd;
@@ -28,7 +32,6 @@ struct dtn_packed {
 	struct dtn_seen seen;
 	uint32_t count;
 	size_t header, record;          /* bytes before the first and of each image */
-	bool labelled;
 	uint8_t *label;                 /* [count], of IDX */
 	int classes;
 	char *class[MOST_CLASSES];
@@ -62,134 +65,13 @@ static size_t read_at(int fd, void *to, size_t n, uint64_t offset)
 	return done;
 }
 
-static size_t read_gz(gzFile gz, void *to, size_t n)
-{
-	size_t done = 0;
-
-	while (done < n) {
-		size_t want = n - done < 1 << 20 ? n - done : 1 << 20;
-		int got = gzread(gz, (uint8_t *)to + done, (unsigned)want);
-
-		if (got <= 0)
-			break;
-		done += (size_t)got;
-	}
-	return done;
-}
-
-static bool gz_fault(gzFile gz, struct dtn_fault *fault)
-{
-	int code;
-	const char *text = gzerror(gz, &code);
-
-	if (code == Z_ERRNO)
-		return dtn_fault(fault, DTN_ENV, "%s", strerror(errno));
-	if (code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR)
-		return dtn_fault(fault, DTN_INPUT, "truncated");
-	return dtn_fault(fault, DTN_INPUT, "corrupt gzip data (%s)", text);
-}
-
-/* Nothing follows, and the checksum is right. */
-static bool at_end(gzFile gz, struct dtn_fault *fault)
-{
-	uint8_t extra;
-	int code;
-
-	if (read_gz(gz, &extra, 1) > 0)
-		return dtn_fault(fault, DTN_INPUT, "bytes after the last image");
-	gzerror(gz, &code);
-	return code == Z_OK || gz_fault(gz, fault);
-}
-
-/* --- names and labels ------------------------------------------------------------------------------ */
-
-/* A file named `path` with its last `from` exchanged for `to`, which must follow the last slash. */
-static char *beside(const char *path, const char *from, const char *to)
-{
-	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path, *at = strstr(base, from);
-
-	return at ? dtn_format("%.*s%s%s", (int)(at - path), path, to, at + strlen(from)) : NULL;
-}
-
-/* X-images-idx3-ubyte.gz has its labels in X-labels-idx1-ubyte, which may be compressed or not. */
-static gzFile open_labels(const char *path, char **name)
-{
-	char *other = beside(path, "images", "labels"), *base = other ? beside(other, "idx3", "idx1") : NULL;
-	gzFile file = NULL;
-
-	if (base) {
-		size_t n = strlen(base);
-
-		if (n > 3 && strcmp(base + n - 3, ".gz") == 0)
-			base[n - 3] = '\0';
-		*name = dtn_format("%s.gz", base);
-		file = gzopen(*name, "rb");
-		if (!file) {
-			free(*name);
-			*name = dtn_strdup(base);
-			file = gzopen(*name, "rb");
-		}
-	}
-	free(other);
-	free(base);
-	if (!file && base)
-		free(*name);
-	return file;
-}
-
-static bool read_labels(struct dtn_packed *p, const char *name, gzFile file, struct dtn_fault *fault)
-{
-	const char *slash = strrchr(name, '/');
-	uint8_t head[8];
-	int most = -1;
-
-	name = slash ? slash + 1 : name;
-	if (read_gz(file, head, sizeof(head)) != sizeof(head) || big(head) != 0x801)
-		return dtn_fault(fault, DTN_INPUT, "its labels, %s, are no IDX file of bytes", name);
-	if (big(head + 4) != p->count)
-		return dtn_fault(fault, DTN_INPUT, "its labels, %s, are for %u images, not %u", name,
-				 big(head + 4), p->count);
-	p->label = dtn_alloc(p->count, 1);
-	if (read_gz(file, p->label, p->count) != p->count || !at_end(file, fault))
-		return dtn_fault(fault, DTN_INPUT, "its labels, %s, are truncated or corrupt", name);
-	for (uint32_t i = 0; i < p->count; i++)
-		if (p->label[i] > most)
-			most = p->label[i];
-	p->classes = most + 1;
-	p->labelled = true;
-	return true;
-}
-
 static bool idx_labels(struct dtn_packed *p, const char *path, struct dtn_fault *fault)
 {
-	char *name;
-	gzFile file = open_labels(path, &name);
-	bool good;
-
-	if (!file)
-		return true;
-	good = read_labels(p, name, file, fault);
-	gzclose_r(file);
-	free(name);
-	return good;
-}
-
-/* The ten names in batches.meta.txt beside the file, one a line, as the data set comes. */
-static void cifar_names(struct dtn_packed *p, const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char *name = dtn_format("%.*sbatches.meta.txt", slash ? (int)(slash + 1 - path) : 0, path);
-	FILE *file = fopen(name, "r");
-	char line[256];
-
-	for (int i = 0; file && i < CIFAR_CLASSES && fgets(line, sizeof(line), file);) {
-		line[strcspn(line, "\r\n")] = '\0';
-		if (*line)
-			p->class[i++] = dtn_strdup(line);
-	}
-	if (file)
-		fclose(file);
-	free(name);
+	p->label = dtn_beside_labels(path, p->count, fault);
+	for (uint32_t i = 0; p->label && i < p->count; i++)
+		if (p->label[i] >= p->classes)
+			p->classes = p->label[i] + 1;
+	return fault->status == DTN_OK;
 }
 
 /* Classes without a name are called by their numbers. */
@@ -200,7 +82,7 @@ static void number_classes(struct dtn_packed *p)
 			p->class[i] = dtn_format("%d", i);
 }
 
-/* --- opening --------------------------------------------------------------------------------------- */
+/* --- opening --------------------------------------------------------------------------------- */
 
 static bool idx_header(struct dtn_packed *p, const uint8_t head[IDX_HEADER], uint64_t max_pixels,
 		       struct dtn_fault *fault)
@@ -210,12 +92,13 @@ static bool idx_header(struct dtn_packed *p, const uint8_t head[IDX_HEADER], uin
 	if (big(head) == 0x801)
 		return dtn_fault(fault, DTN_INPUT, "IDX file of labels, wants images");
 	if (big(head) != 0x803)
-		return dtn_fault(fault, DTN_INPUT, "IDX file without images (wants unsigned bytes, 3 axes)");
+		return dtn_fault(fault, DTN_INPUT, "IDX file without images (wants [N,H,W] bytes)");
 	if (w == 0 || h == 0 || n > INT32_MAX)
-		return dtn_fault(fault, DTN_INPUT, "corrupt IDX header: %u images of %ux%u", n, w, h);
+		return dtn_fault(fault, DTN_INPUT, "corrupt IDX header: %u images of %ux%u", n,
+				 w, h);
 	if ((uint64_t)w * h > max_pixels || (uint64_t)w * h > 1 << 30)
-		return dtn_fault(fault, DTN_INPUT, "too large: %ux%u pixels, --max-pixels is %llu", w, h,
-				 (unsigned long long)max_pixels);
+		return dtn_fault(fault, DTN_INPUT, "too large: %ux%u pixels, --max-pixels is %llu",
+				 w, h, (unsigned long long)max_pixels);
 	p->seen = (struct dtn_seen){ (int)w, (int)h, 1 };
 	p->count = n;
 	p->header = IDX_HEADER;
@@ -237,8 +120,8 @@ static bool length_fits(const struct dtn_packed *p, uint64_t size, struct dtn_fa
 	uint64_t want = p->header + (uint64_t)p->count * p->record;
 
 	if (size < want)
-		return dtn_fault(fault, DTN_INPUT, "truncated: %llu of %u images", p->record ?
-				 (unsigned long long)((size - p->header) / p->record) : 0ull, p->count);
+		return dtn_fault(fault, DTN_INPUT, "truncated: %llu of %u images",
+				 (unsigned long long)((size - p->header) / p->record), p->count);
 	if (size > want)
 		return dtn_fault(fault, DTN_INPUT, "%llu bytes after the last image",
 				 (unsigned long long)(size - want));
@@ -251,10 +134,9 @@ static void cifar(struct dtn_packed *p, const char *path, uint64_t size, bool la
 	p->seen = (struct dtn_seen){ CIFAR_SIDE, CIFAR_SIDE, 3 };
 	p->record = CIFAR_RECORD;
 	p->count = (uint32_t)(size / CIFAR_RECORD);
-	p->labelled = labels;
 	p->classes = labels ? CIFAR_CLASSES : 0;
 	if (labels && path)
-		cifar_names(p, path);
+		dtn_beside_names(path, p->class, CIFAR_CLASSES);
 }
 
 /* Unpack the rest of gz behind the header into a file without a name, which takes its place. */
@@ -268,12 +150,12 @@ static bool unpack(struct dtn_packed *p, struct dtn_fault *fault)
 	bool good;
 
 	dtn_scratch_write(fd, block, p->header);
-	while ((n = read_gz(p->gz, block, BLOCK)) > 0) {
+	while ((n = dtn_gzip_read(p->gz, block, BLOCK)) > 0) {
 		dtn_scratch_write(fd, block, n);
 		total += n;
 	}
 	free(block);
-	good = at_end(p->gz, fault) && length_fits(p, total, fault);
+	good = dtn_gzip_end(p->gz, fault) && length_fits(p, total, fault);
 	close(good ? p->fd : fd);
 	if (!good)
 		return false;
@@ -299,12 +181,12 @@ static bool recognise(struct dtn_packed *p, const char *path, const struct dtn_p
 		if (!p->gz)
 			return dtn_fault(fault, DTN_ENV, "out of memory");
 		gzbuffer(p->gz, 128 * 1024);
-		if (read_gz(p->gz, head, 4) != 4)
-			return gz_fault(p->gz, fault);
+		if (dtn_gzip_read(p->gz, head, 4) != 4)
+			return dtn_gzip_fault(p->gz, fault);
 		if (big(head) >> 8 != 8)
 			return dtn_fault(fault, DTN_INPUT, "gzip file without IDX images in it");
-		if (read_gz(p->gz, head + 4, sizeof(head) - 4) != sizeof(head) - 4)
-			return gz_fault(p->gz, fault);
+		if (dtn_gzip_read(p->gz, head + 4, sizeof(head) - 4) != sizeof(head) - 4)
+			return dtn_gzip_fault(p->gz, fault);
 	}
 	if (big(head) >> 8 == 8) {
 		if (!idx_header(p, head, ask->max_pixels, fault))
@@ -373,10 +255,11 @@ const char *dtn_packed_class(const struct dtn_packed *p, int class)
 	return p->class[class];
 }
 
-/* --- reading --------------------------------------------------------------------------------------- */
+/* --- reading --------------------------------------------------------------------------------- */
 
 /* Bytes of n images in their turn; after the last one, what follows must be the end of the file. */
-static size_t in_turn(struct dtn_packed *p, uint32_t first, uint32_t n, uint8_t *to, struct dtn_fault *fault)
+static size_t in_turn(struct dtn_packed *p, uint32_t first, uint32_t n, uint8_t *to,
+		      struct dtn_fault *fault)
 {
 	size_t done = 0, want = n * p->record;
 	bool last = first + n == p->count;
@@ -388,11 +271,11 @@ static size_t in_turn(struct dtn_packed *p, uint32_t first, uint32_t n, uint8_t 
 		fault->status = DTN_INPUT;
 		fault->text[0] = '\0';
 	} else {
-		done = read_gz(p->gz, to, want);
+		done = dtn_gzip_read(p->gz, to, want);
 		if (done < want)
-			gz_fault(p->gz, fault);
+			dtn_gzip_fault(p->gz, fault);
 	}
-	if (last && done == want && !at_end(p->gz, fault))
+	if (last && done == want && !dtn_gzip_end(p->gz, fault))
 		done -= p->record;
 	p->broken = done < want;
 	p->next += n;
@@ -426,8 +309,8 @@ static uint32_t take_apart(const uint8_t *records, uint32_t n, uint8_t *pixels, 
 	return n;
 }
 
-uint32_t dtn_packed_read(struct dtn_packed *p, uint32_t first, uint32_t n, uint8_t *pixels, int *labels,
-			 struct dtn_fault *fault)
+uint32_t dtn_packed_read(struct dtn_packed *p, uint32_t first, uint32_t n, uint8_t *pixels,
+			 int *labels, struct dtn_fault *fault)
 {
 	uint8_t *records = p->cifar ? dtn_alloc(n, CIFAR_RECORD) : pixels;
 	size_t want = n * p->record, done;

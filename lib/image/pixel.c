@@ -1,4 +1,5 @@
-/* pixel.c -- rows of pixels as files have them, turned into grey or RGB; pictures turned upright. */
+/* pixel.c -- rows of pixels as files have them, turned into grey or RGB; pictures turned upright.
+ */
 #include "lib/image/pixel.h"
 
 #include <stddef.h>
@@ -70,8 +71,8 @@ static inline void convert(uint8_t *to, int channels, const uint8_t *p, enum dtn
 			    over_white(p[2], p[3]));
 			break;
 		case DTN_CMYK:
-			put(to, channels, scale(255 - p[0], 255 - p[3]), scale(255 - p[1], 255 - p[3]),
-			    scale(255 - p[2], 255 - p[3]));
+			put(to, channels, scale(255 - p[0], 255 - p[3]),
+			    scale(255 - p[1], 255 - p[3]), scale(255 - p[2], 255 - p[3]));
 			break;
 		case DTN_CMYK_INVERTED:
 			put(to, channels, scale(p[0], p[3]), scale(p[1], p[3]), scale(p[2], p[3]));
@@ -87,7 +88,8 @@ static inline void convert(uint8_t *to, int channels, const uint8_t *p, enum dtn
 			convert(to, 3, from, kind, width); \
 		break
 
-void dtn_pixel_row(uint8_t *to, int channels, const uint8_t *from, enum dtn_pixel kind, uint32_t width)
+void dtn_pixel_row(uint8_t *to, int channels, const uint8_t *from, enum dtn_pixel kind,
+		   uint32_t width)
 {
 	if (dtn_pixel_bytes(kind) == channels) {
 		memcpy(to, from, (size_t)width * (size_t)channels);

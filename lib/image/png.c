@@ -1,7 +1,8 @@
 /* png.c -- the rows of a PNG file, by libpng.
  *
- * libpng reports errors by longjmp, so every call into it sits in a function that sets the jump's target
- * first and keeps what it needs afterwards in the struct.  Its messages never reach stderr. */
+ * libpng reports errors by longjmp, so every call into it sits in a function that sets the jump's
+ * target first and keeps what it needs afterwards in the struct.  Its messages never reach stderr.
+ */
 #include "lib/image/picture.h"
 
 #include <png.h>
@@ -74,8 +75,8 @@ static bool begin(struct dtn_png *p)
 	if (!p->info)
 		return false;
 	png_set_read_fn(p->png, p, take);
-	/* The caller limits the size, by pixels.  What neither size nor colour depends on is passed over,
-	 * among it compressed text and profiles that could unpack to any length. */
+	/* The caller limits the size, by pixels.  What neither size nor colour depends on is passed
+	 * over, among it compressed text and profiles that could unpack to any length. */
 	png_set_user_limits(p->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
 	png_set_keep_unknown_chunks(p->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
 	return true;
@@ -123,7 +124,8 @@ bool dtn_png_header(struct dtn_png *p, struct dtn_source *source, struct dtn_pic
 	}
 	if (header(p, picture)) {
 		int type = png_get_color_type(p->png, p->info);
-		bool alpha = (type & PNG_COLOR_MASK_ALPHA) || png_get_valid(p->png, p->info, PNG_INFO_tRNS);
+		bool alpha = (type & PNG_COLOR_MASK_ALPHA) ||
+			     png_get_valid(p->png, p->info, PNG_INFO_tRNS);
 
 		picture->pixel = pixel_kind((picture->colour ? 3 : 1) + alpha);
 		return true;

@@ -1,9 +1,9 @@
 /* resize.c -- a picture brought to another size while its rows arrive.
  *
- * Down first, then across: a source row is added, with its weight, to the sums of the result rows that
- * it touches, which is one multiplication and addition for each value and runs in vector registers; the
- * narrowing across is done once for a result row.  Sums are in float; the order of additions is that of
- * the source, so the result does not depend on anything but the picture.
+ * Down first, then across: a source row is added, with its weight, to the sums of the result rows
+ * that it touches, which is one multiplication and addition for each value and runs in vector
+ * registers; the narrowing across is done once for a result row.  Sums are in float; the order of
+ * additions is that of the source, so the result does not depend on anything but the picture.
  */
 #include "lib/image/resize.h"
 
@@ -28,7 +28,8 @@ static void make_room(struct dtn_axis *a)
 	}
 }
 
-/* Result i covers from+i*step .. from+(i+1)*step; a pixel's weight is the share of that it fills. */
+/* Result i covers from+i*step .. from+(i+1)*step; a pixel's weight is the share of that it fills.
+ */
 static void area(struct dtn_axis *a, int i, double from, double step, int source)
 {
 	double low = from + i * step, high = from + (i + 1) * step;
@@ -121,7 +122,7 @@ void dtn_resize_begin(struct dtn_resize *r, int source_width, int source_height,
 		r->sum = dtn_realloc(r->sum, sums, sizeof(*r->sum));
 		r->sum_room = sums;
 	}
-	r->target = target + ((size_t)view->y * (size_t)target_width + (size_t)view->x) * (size_t)channels;
+	r->target = target + (size_t)(view->y * target_width + view->x) * (size_t)channels;
 	r->target_width = target_width;
 }
 

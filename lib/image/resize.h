@@ -1,9 +1,9 @@
 /* resize.h -- a picture brought to another size while its rows arrive.
  *
- * Each axis has its own filter: where it shrinks, every result is the average of the area that it covers,
- * with the share of the pixels that it covers in part; where it grows, a cubic through four neighbours
- * (Catmull-Rom).  Rows come from the top down and are not kept, so a photograph of any height needs the
- * memory of a few rows.
+ * Each axis has its own filter: where it shrinks, every result is the average of the area that it
+ * covers, with the share of the pixels that it covers in part; where it grows, a cubic through four
+ * neighbours (Catmull-Rom).  Rows come from the top down and are not kept, so a photograph of any
+ * height needs the memory of a few rows.
  */
 #ifndef DTN_RESIZE_H
 #define DTN_RESIZE_H
@@ -34,7 +34,8 @@ struct dtn_resize {
 };
 
 /* Begin: rows of source_width pixels, source_height of them, will come; `view` of them goes into
- * `target` [H,W,C], whose rows are target_width pixels long.  What the view leaves out is not written. */
+ * `target` [H,W,C], whose rows are target_width pixels long.  What the view leaves out is not
+ * written. */
 void dtn_resize_begin(struct dtn_resize *, int source_width, int source_height, int channels,
 		      const struct dtn_view *, uint8_t *target, int target_width);
 void dtn_resize_row(struct dtn_resize *, const uint8_t *row);

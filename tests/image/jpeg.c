@@ -1,4 +1,5 @@
-/* jpeg.c -- every file of a collection of JPEGs: the right colours and the right way up, or a reason.
+/* jpeg.c -- every file of a collection of JPEGs: the right colours and the right way up, or a
+ * reason.
  *
  * The manifest holds each picture's mean R, G and B as libjpeg-turbo's own djpeg gives it. */
 #include "lib/image/exif.h"
@@ -48,9 +49,9 @@ static double mean_error(const uint8_t *pixels, size_t n, const char *expected)
 	return worst;
 }
 
-/* A file that djpeg takes must have its colours.  One that it refuses must be refused, except where it is
- * no JPEG at all: those that are PNG files load as what they are.  Warnings may go either way here; that
- * cut files are refused has its own case. */
+/* A file that djpeg takes must have its colours.  One that it refuses must be refused, except where
+ * it is no JPEG at all: those that are PNG files load as what they are.  Warnings may go either way
+ * here; that cut files are refused has its own case. */
 static void one(const char *folder, char *field[])
 {
 	char *path = dtn_format("%s/%s", folder, field[0]);
@@ -59,8 +60,9 @@ static void one(const char *folder, char *field[])
 	uint8_t *pixels = decode(path, &size, &fault);
 
 	if (strcmp(field[8], "ok") == 0) {
-		double e = pixels ? mean_error(pixels, (size_t)size.width * (size_t)size.height, field[9])
-				  : INFINITY;
+		size_t n = (size_t)size.width * (size_t)size.height;
+		double e = pixels ? mean_error(pixels, n, field[9]) : INFINITY;
+
 		check(e <= 0.011, "%s: mean colour off by %.3f %s", field[0], e, fault.text);
 	} else if (strcmp(field[8], "error") == 0 && !strstr(field[10], "starts with 0x89 0x50")) {
 		check(!pixels && fault.status == DTN_INPUT, "%s: %s", field[0],
@@ -104,7 +106,8 @@ static void series(const char *folder, const char *name, int width, int height)
 
 		free(path);
 		if (!pixels || size.width != width || size.height != height) {
-			check(false, "%s_%d: %dx%d %s", name, i % 9, size.width, size.height, fault.text);
+			check(false, "%s_%d: %dx%d %s", name, i % 9, size.width, size.height,
+			      fault.text);
 			free(pixels);
 			continue;
 		}
@@ -155,7 +158,7 @@ static void exif_cases(void)
 		}
 	check(good, "orientations 0 to 10, both byte orders");
 	good = true;
-	for (size_t n = 0; n <= 40; n++) {      /* an exact allocation: a sanitizer sees one byte too far */
+	for (size_t n = 0; n <= 40; n++) {      /* allocated exactly, for the sanitizer */
 		exact = dtn_alloc(n, 1);
 		exif(bytes, 6, false);
 		memcpy(exact, bytes, n);

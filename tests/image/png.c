@@ -1,4 +1,5 @@
-/* png.c -- every file of PngSuite and of a collection of corner cases: the right pixels, or a reason.
+/* png.c -- every file of PngSuite and of a collection of corner cases: the right pixels, or a
+ * reason.
  *
  * The manifests hold the SHA-256 of each picture as RGBA rows, made by another program. */
 #include "lib/image/picture.h"
@@ -66,7 +67,8 @@ static bool tidy(const struct dtn_fault *fault)
 {
 	size_t n = strlen(fault->text);
 
-	return fault->status != DTN_OK && n > 0 && fault->text[n - 1] != '.' && !strchr(fault->text, '\n');
+	return fault->status != DTN_OK && n > 0 && fault->text[n - 1] != '.' &&
+	       !strchr(fault->text, '\n');
 }
 
 static void manifest(struct dtn_png *png, const char *data, const char *table, const char *folder)
@@ -89,8 +91,8 @@ static void manifest(struct dtn_png *png, const char *data, const char *table, c
 		} else if (digest(png, path, hex, &fault)) {
 			check(strcmp(hex, field[8]) == 0, "%s: pixels", field[0]);
 		} else {        /* under invalid/, libpng may accept what another program refuses */
-			check(strncmp(field[0], "invalid/", 8) == 0 && tidy(&fault), "%s: %s", field[0],
-			      fault.text);
+			check(strncmp(field[0], "invalid/", 8) == 0 && tidy(&fault), "%s: %s",
+			      field[0], fault.text);
 		}
 		free(path);
 	}

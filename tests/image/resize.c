@@ -1,7 +1,7 @@
 /* resize.c -- resizing, fitting, colours and turning against their meaning, in double.
  *
- * The reference takes each result pixel's weights straight from the definition and sums over the whole
- * picture; what streams rows must agree to the rounding of a byte. */
+ * The reference takes each result pixel's weights straight from the definition and sums over the
+ * whole picture; what streams rows must agree to the rounding of a byte. */
 #include "lib/image/image.h"
 #include "lib/image/pixel.h"
 #include "lib/image/resize.h"
@@ -31,16 +31,19 @@ static double weight(int i, int k, double from, double to, int source, int resul
 {
 	double step = (to - from) / results, sum = 0;
 
-	if (step >= 1)
-		return fmax(0, fmin(from + (i + 1) * step, k + 1.0) - fmax(from + i * step, k)) / step;
+	if (step >= 1) {
+		double begin = fmax(from + i * step, k), end = fmin(from + (i + 1) * step, k + 1.0);
+
+		return fmax(0, end - begin) / step;
+	}
 	/* The first and last pixel stand for all beyond them. */
 	for (int at = k > 0 ? k : -4; at <= (k < source - 1 ? k : source + 3); at++)
 		sum += keys(from + (i + 0.5) * step - 0.5 - at);
 	return sum;
 }
 
-static double reference(const uint8_t *p, int w, int h, int channels, int c, const struct dtn_view *v,
-			int x, int y)
+static double reference(const uint8_t *p, int w, int h, int channels, int c,
+			const struct dtn_view *v, int x, int y)
 {
 	double sum = 0;
 
@@ -54,7 +57,8 @@ static double reference(const uint8_t *p, int w, int h, int channels, int c, con
 }
 
 /* The largest difference from the reference; what a view leaves out must be white. */
-static double compare(struct dtn_decoder *d, int w, int h, int tw, int th, int channels, enum dtn_fit fit)
+static double compare(struct dtn_decoder *d, int w, int h, int tw, int th, int channels,
+		      enum dtn_fit fit)
 {
 	struct dtn_seen seen = { w, h, channels };
 	struct dtn_wanted wanted = { tw, th, channels, fit };
@@ -70,8 +74,11 @@ static double compare(struct dtn_decoder *d, int w, int h, int tw, int th, int c
 	for (int y = 0; y < th; y++)
 		for (int x = 0; x < tw; x++)
 			for (int c = 0; c < channels; c++, q++) {
-				bool inside = x >= v.x && x < v.x + v.width && y >= v.y && y < v.y + v.height;
-				double want = inside ? reference(p, w, h, channels, c, &v, x - v.x, y - v.y) : 255;
+				int vx = x - v.x, vy = y - v.y;
+				bool inside = vx >= 0 && vx < v.width && vy >= 0 && vy < v.height;
+				double want = inside ? reference(p, w, h, channels, c, &v, vx, vy)
+						     : 255;
+
 				worst = fmax(worst, fabs(*q - want));
 			}
 	free(p);
@@ -82,9 +89,10 @@ static double compare(struct dtn_decoder *d, int w, int h, int tw, int th, int c
 static void against_reference(struct dtn_decoder *d)
 {
 	static const int sizes[][4] = {         /* source w, h; target w, h */
-		{ 8, 8, 8, 8 }, { 9, 7, 3, 5 }, { 31, 57, 16, 16 }, { 64, 48, 64, 47 }, { 100, 1, 7, 7 },
-		{ 1, 1, 5, 4 }, { 2, 3, 31, 17 }, { 5, 40, 20, 10 }, { 33, 33, 32, 32 }, { 200, 133, 1, 1 },
-		{ 3, 200, 8, 2 }, { 61, 17, 30, 18 }, { 28, 28, 32, 32 }, { 1, 90, 3, 3 }, { 13, 29, 26, 58 },
+		{ 8, 8, 8, 8 }, { 9, 7, 3, 5 }, { 31, 57, 16, 16 }, { 64, 48, 64, 47 },
+		{ 100, 1, 7, 7 }, { 1, 1, 5, 4 }, { 2, 3, 31, 17 }, { 5, 40, 20, 10 },
+		{ 33, 33, 32, 32 }, { 200, 133, 1, 1 }, { 3, 200, 8, 2 }, { 61, 17, 30, 18 },
+		{ 28, 28, 32, 32 }, { 1, 90, 3, 3 }, { 13, 29, 26, 58 },
 	};
 	static const char *const fits[] = { "crop", "stretch", "pad" };
 
@@ -94,8 +102,8 @@ static void against_reference(struct dtn_decoder *d)
 			double e = fmax(compare(d, s[0], s[1], s[2], s[3], 3, (enum dtn_fit)fit),
 					compare(d, s[0], s[1], s[2], s[3], 1, (enum dtn_fit)fit));
 			/* Half for rounding, a little for sums in float. */
-			check(e < 0.502, "%dx%d to %dx%d, %s: off by %.3f", s[0], s[1], s[2], s[3], fits[fit],
-			      e);
+			check(e < 0.502, "%dx%d to %dx%d, %s: off by %.3f", s[0], s[1], s[2], s[3],
+			      fits[fit], e);
 		}
 }
 
@@ -107,7 +115,8 @@ static void constant(struct dtn_decoder *d)
 	for (int value = 0; value < 256; value += 5)
 		for (int k = 1; k <= 70; k++) {
 			struct dtn_seen seen = { k, 71 - k, 1 };
-			struct dtn_wanted wanted = { 1 + (k * 37) % 90, 1 + (k * 53) % 90, 1, DTN_STRETCH };
+			int w = 1 + (k * 37) % 90, h = 1 + (k * 53) % 90;
+			struct dtn_wanted wanted = { w, h, 1, DTN_STRETCH };
 			size_t n = (size_t)(wanted.width * wanted.height);
 
 			memset(p, value, sizeof(p));
@@ -122,9 +131,11 @@ static void views(void)
 {
 	struct dtn_view v = dtn_fit_view(DTN_CROP, 200, 100, 64, 64);
 
-	check(v.x0 == 50 && v.x1 == 150 && v.y0 == 0 && v.y1 == 100 && v.width == 64, "crop: the middle");
+	check(v.x0 == 50 && v.x1 == 150 && v.y0 == 0 && v.y1 == 100 && v.width == 64,
+	      "crop: the middle");
 	v = dtn_fit_view(DTN_CROP, 33, 100, 32, 32);
-	check(v.x0 == 0 && v.x1 == 33 && v.y0 == 33.5 && v.y1 == 66.5, "crop: half pixels when scaled");
+	check(v.x0 == 0 && v.x1 == 33 && v.y0 == 33.5 && v.y1 == 66.5,
+	      "crop: half pixels when scaled");
 	v = dtn_fit_view(DTN_CROP, 101, 50, 50, 50);
 	check(v.x0 == 25 && v.x1 == 75, "crop: whole pixels when not scaled");
 	v = dtn_fit_view(DTN_PAD, 200, 100, 64, 64);
@@ -136,7 +147,8 @@ static void views(void)
 	check(v.x1 == 200 && v.y1 == 100 && v.width == 64 && v.height == 32, "stretch: everything");
 }
 
-static bool row_is(enum dtn_pixel kind, int channels, const char *from, const char *want, uint32_t n)
+static bool row_is(enum dtn_pixel kind, int channels, const char *from, const char *want,
+		   uint32_t n)
 {
 	uint8_t out[16];
 
@@ -146,8 +158,10 @@ static bool row_is(enum dtn_pixel kind, int channels, const char *from, const ch
 
 static void colours(void)
 {
-	check(row_is(DTN_GREY, 3, "\x00\x80\xff", "\x00\x00\x00\x80\x80\x80\xff\xff\xff", 3), "grey to RGB");
-	check(row_is(DTN_RGB, 1, "\xff\x00\x00\x00\xff\x00\x00\x00\xff", "\x4c\x96\x1d", 3), "RGB to luma");
+	check(row_is(DTN_GREY, 3, "\x00\x80\xff", "\x00\x00\x00\x80\x80\x80\xff\xff\xff", 3),
+	      "grey to RGB");
+	check(row_is(DTN_RGB, 1, "\xff\x00\x00\x00\xff\x00\x00\x00\xff", "\x4c\x96\x1d", 3),
+	      "RGB to luma");
 	check(row_is(DTN_GREY_ALPHA, 1, "\x00\x00\x00\xff\x00\x80\xc8\x64", "\xff\x00\x7f\xe9", 4),
 	      "grey with alpha over white");
 	check(row_is(DTN_RGB_ALPHA, 3, "\x10\x20\x30\x00\x10\x20\x30\xff\x00\xff\x64\x33",
