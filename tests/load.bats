@@ -3,7 +3,7 @@
 
 load common
 
-setup() { cd "$BATS_TEST_TMPDIR"; }
+setup() { cd "$BATS_TEST_TMPDIR" || exit; }
 
 picture() { "$TOOLS/picture" "$@"; }
 
@@ -136,7 +136,7 @@ dims() { dtn-info --json "$1" | tr -d ' \n' | grep -oE '"name":"image"[^}]*' | g
 		dtn-load -s 2 --fit stretch a.jpg > s
 		same "orientation $o" "${expected% }" "$(pixels s | near)"
 		dtn-load a.jpg > s
-		[[ ${o%:*} < 5 ]] && expected='[1,48,32,3]' || expected='[1,32,48,3]'
+		((${o%:*} < 5)) && expected='[1,48,32,3]' || expected='[1,32,48,3]'
 		same "size of $o" "$expected" "$(dims s)"
 	done
 }
@@ -210,8 +210,8 @@ near() { awk '{ for (i = 1; i <= NF; i++) $i = $i < 12 ? 0 : $i > 243 ? 255 : $i
 	fails 3 "IDX file of labels" dtn-load x-labels-idx1-ubyte
 	rm x-labels-idx1-ubyte
 	gzip -k x-images-idx3-ubyte
-	head -c 5000 x-images-idx3-ubyte > cut
-	fails 3 "cut: truncated: 8 of 9 images$" dtn-load cut
+	head -c 5000 x-images-idx3-ubyte > cut-file
+	fails 3 "cut-file: truncated: 8 of 9 images$" dtn-load cut-file
 	(cat x-images-idx3-ubyte; echo) > long
 	fails 3 "long: 1 bytes after the last image$" dtn-load long
 	head -c 300 x-images-idx3-ubyte.gz > cut.gz
