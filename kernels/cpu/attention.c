@@ -107,6 +107,12 @@ static float largest(const float *x, int n)
 	return m;
 }
 
+/* exp(x), or NaN where x is not finite: vec_exp would hide it. */
+static INLINE float finite_exp(float x)
+{
+	return mad(x, 0, vec_exp(x));
+}
+
 /* s = exp(scale s - shift); returns the sum. */
 static float exponentials(float *s, int n, float scale, float shift)
 {
@@ -115,11 +121,11 @@ static float exponentials(float *s, int n, float scale, float shift)
 
 	for (; i + LANES <= n; i += LANES)
 		for (int j = 0; j < LANES; j++) {
-			s[i + j] = vec_exp(mad(s[i + j], scale, -shift));
+			s[i + j] = finite_exp(mad(s[i + j], scale, -shift));
 			lane[j] += s[i + j];
 		}
 	for (; i < n; i++) {
-		s[i] = vec_exp(mad(s[i], scale, -shift));
+		s[i] = finite_exp(mad(s[i], scale, -shift));
 		sum += s[i];
 	}
 	for (int j = 0; j < LANES; j++)

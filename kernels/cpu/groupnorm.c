@@ -14,7 +14,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { BLOCK = 16 };            /* positions */
+enum { BLOCK = 16, ROWS = 4 };  /* positions of a block; that are taken together */
 
 struct sizes { size_t N, L, C, G; };
 
@@ -57,26 +57,51 @@ static size_t scratch(const struct dtn_call *c)
 
 /* --- forward ------------------------------------------------------------------------------------- */
 
+/* sum += x, and m2 += (x - mean)^2, of some positions */
+static INLINE void add_rows(float *restrict sum, const void *restrict x, size_t C, const int rows, const int type)
+{
+	for (size_t c = 0; c < C; c++) {
+		float total = get(x, c, type);
+
+		for (int i = 1; i < rows; i++)
+			total += get(x, (size_t)i * C + c, type);
+		sum[c] += total;
+	}
+}
+
+static INLINE void add_squares(float *restrict m2, const float *restrict mean, const void *restrict x, size_t C,
+			       const int rows, const int type)
+{
+	for (size_t c = 0; c < C; c++) {
+		float total = m2[c];
+
+		for (int i = 0; i < rows; i++) {
+			float d = get(x, (size_t)i * C + c, type) - mean[c];
+			total = mad(d, d, total);
+		}
+		m2[c] = total;
+	}
+}
+
 /* Mean and sum of squared deviations of each channel over n positions. */
 static INLINE void block_moments(float *restrict mean, float *restrict m2, const void *restrict x, size_t n,
 				 size_t C, const int type)
 {
 	const float share = 1 / (float)n;
+	size_t p = 0;
 
+	memset(mean, 0, C * sizeof(float));
+	memset(m2, 0, C * sizeof(float));
+	for (; p + ROWS <= n; p += ROWS)
+		add_rows(mean, at(x, p * C, type), C, ROWS, type);
+	for (; p < n; p++)
+		add_rows(mean, at(x, p * C, type), C, 1, type);
 	for (size_t c = 0; c < C; c++)
-		mean[c] = get(x, c, type);
-	for (size_t p = 1; p < n; p++)
-		for (size_t c = 0; c < C; c++)
-			mean[c] += get(x, p * C + c, type);
-	for (size_t c = 0; c < C; c++) {
 		mean[c] *= share;
-		m2[c] = 0;
-	}
-	for (size_t p = 0; p < n; p++)
-		for (size_t c = 0; c < C; c++) {
-			float d = get(x, p * C + c, type) - mean[c];
-			m2[c] = mad(d, d, m2[c]);
-		}
+	for (p = 0; p + ROWS <= n; p += ROWS)
+		add_squares(m2, mean, at(x, p * C, type), C, ROWS, type);
+	for (; p < n; p++)
+		add_squares(m2, mean, at(x, p * C, type), C, 1, type);
 }
 
 /* The same over all positions: blocks are joined as in Chan, Golub & LeVeque 1979, eq. 2.1. */
@@ -182,23 +207,31 @@ static void factors(struct vectors v, const struct dtn_call *call, struct sizes 
 	}
 }
 
-/* One position: dz to dz[] where there is SiLU, and onto the sums of dz, dz h and h.
+/* Some positions: dz to dz[] where there is SiLU, and onto the sums of dz, dz h and h.
  *      y = z s(z):  dz = dy s (1 + z (1 - s)) */
-static INLINE void position(struct vectors v, float *dz, const void *x, const void *dy, size_t C,
-			    const bool silu, const int type)
+static INLINE void positions(struct vectors v, float *dz, const void *x, const void *dy, size_t C,
+			     const int rows, const bool silu, const int type)
 {
 #pragma GCC ivdep
 	for (size_t c = 0; c < C; c++) {
-		float h = mad(get(x, c, type), v.r[c], v.k[c]), d = get(dy, c, type);
+		float sum = v.part[c], sum_h = v.part_h[c], sum_of_h = v.part_of_h[c];
 
-		if (silu) {
-			float z = mad(h, v.w[c], v.b[c]), s = vec_sigmoid(z);
-			d *= s * mad(z, 1 - s, 1);
-			dz[c] = d;
+		for (int i = 0; i < rows; i++) {
+			size_t j = (size_t)i * C + c;
+			float h = mad(get(x, j, type), v.r[c], v.k[c]), d = get(dy, j, type);
+
+			if (silu) {
+				float z = mad(h, v.w[c], v.b[c]), s = vec_sigmoid(z);
+				d *= s * mad(z, 1 - s, 1);
+				dz[j] = d;
+			}
+			sum += d;
+			sum_h = mad(d, h, sum_h);
+			sum_of_h += h;
 		}
-		v.part[c] += d;
-		v.part_h[c] = mad(d, h, v.part_h[c]);
-		v.part_of_h[c] += h;
+		v.part[c] = sum;
+		v.part_h[c] = sum_h;
+		v.part_of_h[c] = sum_of_h;
 	}
 }
 
@@ -206,15 +239,19 @@ static INLINE void position(struct vectors v, float *dz, const void *x, const vo
 static INLINE void sums(struct vectors v, float *dz, const void *x, const void *dy, struct sizes s,
 			const bool silu, const int type)
 {
-	memset(v.sum, 0, 3 * s.C * sizeof(float));
+	const size_t C = s.C;
+
+	memset(v.sum, 0, 3 * C * sizeof(float));
 	for (size_t p = 0; p < s.L;) {
 		size_t end = s.L - p < BLOCK ? s.L : p + BLOCK;
 
-		memset(v.part, 0, 3 * s.C * sizeof(float));
+		memset(v.part, 0, 3 * C * sizeof(float));
+		for (; p + 2 <= end; p += 2)
+			positions(v, dz + p * C, at(x, p * C, type), at(dy, p * C, type), C, 2, silu, type);
 		for (; p < end; p++)
-			position(v, dz + p * s.C, at(x, p * s.C, type), at(dy, p * s.C, type), s.C, silu, type);
+			positions(v, dz + p * C, at(x, p * C, type), at(dy, p * C, type), C, 1, silu, type);
 #pragma GCC ivdep
-		for (size_t c = 0; c < 3 * s.C; c++)
+		for (size_t c = 0; c < 3 * C; c++)
 			v.sum[c] += v.part[c];
 	}
 }

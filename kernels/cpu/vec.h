@@ -31,13 +31,12 @@ static INLINE float bf16_to_f32(uint16_t h)
 	return vec_float((uint32_t)h << 16);
 }
 
-/* The upper half, rounded to nearest, ties to even; NaN stays NaN. */
+/* The upper half, rounded to nearest, ties to even; a quiet NaN stays one. */
 static INLINE uint16_t f32_to_bf16(float f)
 {
 	uint32_t u = vec_word(f);
-	uint32_t rounded = (u + 0x7fff + (u >> 16 & 1)) >> 16;
 
-	return (uint16_t)(f == f ? rounded : u >> 16 | 0x40);
+	return (uint16_t)((u + (f == f ? 0x7fff + (u >> 16 & 1) : 0)) >> 16);
 }
 
 static INLINE float get(const void *p, size_t i, const int type)
@@ -91,33 +90,39 @@ static INLINE float mad(float a, float b, float c)
 #endif
 }
 
-/* exp(x) to 2 units in the last place; 0 .. x below -87 gives about 1e-38.  2^n exp(r) with r in
- * +-ln(2)/2; adding 1.5 * 2^23 rounds to an integer, which is then found in the lowest bits. */
-static INLINE float vec_exp(float x)
+/* `x` held to -limit .. limit.  As words, because numbers compared as numbers become blends; NaN becomes limit or -limit. */
+static INLINE float vec_hold(float x, float limit)
+{
+	uint32_t sign = vec_word(x) & 0x80000000, size = vec_word(x) ^ sign, most = vec_word(limit);
+
+	return vec_float((size < most ? size : most) | sign);
+}
+
+/* exp(x) with a relative error of 3e-7, for x in -87 .. 87.  2^n p(r) with r in +-ln(2)/2 and a polynomial that
+ * fits there; adding 1.5 * 2^23 rounds to an integer, which is then found in the lowest bits. */
+static INLINE float vec_exp_held(float x)
 {
 	const float magic = 12582912.0f;
-	float shifted, n, r, p;
+	float shifted = mad(x, 1.44269504f, magic), n = shifted - magic;
+	float r = mad(n, 2.12194440e-4f, mad(n, -0.693359375f, x));
+	float p = mad(0.00836317308f, r, 0.0418756445f);
 
-	x = x < -87.0f ? -87.0f : x;
-	x = x > 88.0f ? 88.0f : x;
-	shifted = mad(x, 1.44269504f, magic);
-	n = shifted - magic;
-	r = mad(n, -0.693359375f, x);
-	r = mad(n, 2.12194440e-4f, r);
-	p = 1.0f / 5040;
-	p = mad(p, r, 1.0f / 720);
-	p = mad(p, r, 1.0f / 120);
-	p = mad(p, r, 1.0f / 24);
-	p = mad(p, r, 1.0f / 6);
-	p = mad(p, r, 0.5f);
+	p = mad(p, r, 0.16666577f);
+	p = mad(p, r, 0.499993721f);
 	p = mad(p, r, 1.0f);
 	p = mad(p, r, 1.0f);
 	return vec_float(vec_word(p) + (vec_word(shifted) << 23));
 }
 
+/* exp(x); where x is outside, that of the nearer end, and of either where x is NaN. */
+static INLINE float vec_exp(float x)
+{
+	return vec_exp_held(vec_hold(x, 87.0f));
+}
+
 static INLINE float vec_sigmoid(float x)
 {
-	return 1 / (1 + vec_exp(-x));
+	return 1 / (1 + vec_exp_held(-vec_hold(x, 87.0f)));
 }
 
 #endif
