@@ -1,5 +1,6 @@
 /* adam.c -- sweeps over the flat arrays of parameters and gradients. */
 #include "kernels/cpu/cpu.h"
+#include "kernels/cpu/vec.h"
 
 #include <math.h>
 
@@ -44,18 +45,17 @@ void CPU(adam)(const struct dtn_adam_call *a)
 
 double CPU(norm2)(const float *x, size_t n)
 {
-	enum { LANES = 16 };
-	double sum[LANES] = { 0 }, total = 0;
+	double lane[VEC_LANES] = { 0 }, sum = 0;
 	size_t i = 0;
 
-	for (; i + LANES <= n; i += LANES)
-		for (int j = 0; j < LANES; j++)
-			sum[j] += (double)x[i + j] * x[i + j];
+	for (; i + VEC_LANES <= n; i += VEC_LANES)
+		VEC_EACH_LANE
+			lane[j] += (double)x[i + (size_t)j] * (double)x[i + (size_t)j];
 	for (; i < n; i++)
-		total += (double)x[i] * x[i];
-	for (int j = 0; j < LANES; j++)
-		total += sum[j];
-	return total;
+		sum += (double)x[i] * (double)x[i];
+	for (int j = 0; j < VEC_LANES; j++)
+		sum += lane[j];
+	return sum;
 }
 
 void CPU(accumulate)(float *restrict to, const float *restrict from, size_t n)

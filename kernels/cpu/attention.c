@@ -88,84 +88,44 @@ static float *row(struct part a, int i)
 
 /* --- rows ---------------------------------------------------------------------------------------- */
 
-enum { LANES = 16 };
-
-static float largest(const float *x, int n)
+/* s = exp(scale s - shift), NaN where that is not finite: vec_exp would hide it. */
+static void exponentials(float *s, size_t n, float scale, float shift)
 {
-	float lane[LANES], m = x[0];
-	int i = 0;
-
-	for (int j = 0; j < LANES; j++)
-		lane[j] = m;
-	for (; i + LANES <= n; i += LANES)
-		for (int j = 0; j < LANES; j++)
-			lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
-	for (; i < n; i++)
-		m = x[i] > m ? x[i] : m;
-	for (int j = 0; j < LANES; j++)
-		m = lane[j] > m ? lane[j] : m;
-	return m;
-}
-
-/* exp(x), or NaN where x is not finite: vec_exp would hide it. */
-static INLINE float finite_exp(float x)
-{
-	return mad(x, 0, vec_exp(x));
-}
-
-/* s = exp(scale s - shift); returns the sum. */
-static float exponentials(float *s, int n, float scale, float shift)
-{
-	float lane[LANES] = { 0 }, sum = 0;
-	int i = 0;
-
-	for (; i + LANES <= n; i += LANES)
-		for (int j = 0; j < LANES; j++) {
-			s[i + j] = finite_exp(mad(s[i + j], scale, -shift));
-			lane[j] += s[i + j];
-		}
-	for (; i < n; i++) {
-		s[i] = finite_exp(mad(s[i], scale, -shift));
-		sum += s[i];
+	for (size_t i = 0; i < n; i++) {
+		float x = mad(s[i], scale, -shift);
+		s[i] = mad(x, 0, vec_exp(x));
 	}
-	for (int j = 0; j < LANES; j++)
-		sum += lane[j];
-	return sum;
 }
 
-static void multiply(float *x, int n, float by)
+static void multiply(float *x, size_t n, float by)
 {
-	for (int i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++)
 		x[i] *= by;
 }
 
-/* s becomes P = exp(scale s - lse), and dp becomes scale P (dp - D) with D = sum P dp.
+/* s becomes P = softmax of scale s, whose logarithm of the sum is returned. */
+static float softmax(float *s, size_t n, float scale)
+{
+	float most = scale * vec_max(s, n), sum;
+
+	exponentials(s, n, scale, most);
+	sum = vec_sum(s, n);
+	multiply(s, n, 1 / sum);
+	return most + logf(sum);
+}
+
+/* s becomes P, given lse, and dp becomes scale P (dp - D) with D = sum P dp.
  *
  * D is also the product of the result and its gradient, but the result may be rounded to bf16, and where one P is
  * almost 1 dp - D almost cancels.  For the same reason the rounding of lse is divided out. */
-static void slopes(float *restrict s, float *restrict dp, int n, float scale, float lse)
+static void slopes(float *restrict s, float *restrict dp, size_t n, float scale, float lse)
 {
-	float lane[LANES] = { 0 }, lane_dp[LANES] = { 0 }, sum = 0, D = 0;
-	int i = 0;
+	float sum, D;
 
-	for (; i + LANES <= n; i += LANES)
-		for (int j = 0; j < LANES; j++) {
-			s[i + j] = vec_exp(mad(s[i + j], scale, -lse));
-			lane[j] += s[i + j];
-			lane_dp[j] = mad(s[i + j], dp[i + j], lane_dp[j]);
-		}
-	for (; i < n; i++) {
-		s[i] = vec_exp(mad(s[i], scale, -lse));
-		sum += s[i];
-		D += s[i] * dp[i];
-	}
-	for (int j = 0; j < LANES; j++) {
-		sum += lane[j];
-		D += lane_dp[j];
-	}
-	sum = 1 / sum;
-	D *= sum;
-	for (i = 0; i < n; i++) {
+	exponentials(s, n, scale, lse);
+	sum = 1 / vec_sum(s, n);
+	D = sum * vec_dot(s, dp, n);
+	for (size_t i = 0; i < n; i++) {
 		s[i] *= sum;
 		dp[i] = scale * s[i] * (dp[i] - D);
 	}
@@ -179,12 +139,10 @@ static void block_forward(struct sizes s, struct part q, struct part k, struct p
 {
 	CPU(onednn_sgemm)('N', 'T', R, s.L, s.d, row(q, i), q.step, k.p, k.step, 0, S, s.L);
 	for (int r = 0; r < R; r++) {
-		float *line = S + (size_t)r * (size_t)s.L, m = s.scale * largest(line, s.L);
-		float sum = exponentials(line, s.L, s.scale, m);
+		float sum = softmax(S + (size_t)r * (size_t)s.L, (size_t)s.L, s.scale);
 
-		multiply(line, s.L, 1 / sum);
 		if (lse)
-			lse[i + r] = m + logf(sum);
+			lse[i + r] = sum;
 	}
 	CPU(onednn_sgemm)('N', 'N', R, s.d, s.L, S, s.L, v.p, v.step, 0, row(o, i), o.step);
 }
@@ -225,7 +183,8 @@ static void block_backward(struct sizes s, const struct head *h, float *S, float
 	CPU(onednn_sgemm)('N', 'T', R, L, d, row(h->q, i), h->q.step, h->k.p, h->k.step, 0, S, L);
 	CPU(onednn_sgemm)('N', 'T', R, L, d, row(h->dout, i), h->dout.step, h->v.p, h->v.step, 0, dS, L);
 	for (int r = 0; r < R; r++)
-		slopes(S + (size_t)r * (size_t)L, dS + (size_t)r * (size_t)L, L, s.scale, h->lse[i + r]);
+		slopes(S + (size_t)r * (size_t)L, dS + (size_t)r * (size_t)L, (size_t)L, s.scale,
+		       h->lse[i + r]);
 	if (h->dv.p)
 		CPU(onednn_sgemm)('T', 'N', L, d, R, S, L, row(h->dout, i), h->dout.step, i > 0 || h->add[2],
 				  h->dv.p, h->dv.step);

@@ -1,29 +1,30 @@
 /* dropout.c -- drop values at random, and scale those that stay. */
 #include "kernels/cpu/cpu.h"
-#include "kernels/cpu/vec.h"
-#include "lib/rng.h"
+#include "kernels/cpu/philox.h"
 
+#include <math.h>
 #include <string.h>
 
-enum { PART = 1024 };    /* numbers drawn together, a multiple of 4 */
+enum { PART = 1024 };           /* elements that are decided together, two by a number */
 
 /* y = x keep / (1 - rate), or added to y: the same for values and for gradients. */
 static INLINE void drop(void *restrict y, const void *restrict x, size_t n, struct dtn_rng g, float rate,
 			const bool add, const int type)
 {
-	const uint32_t least = (uint32_t)(rate * 4294967296.0);
+	const uint16_t least = (uint16_t)lrintf(rate * 65536);
 	const float scale = 1 / (1 - rate);
-	uint32_t bits[PART];
+	uint32_t number[PART / 2];
+	uint16_t half[PART];
 
 	for (size_t i = 0; i < n; i += PART) {
 		size_t part = n - i < PART ? n - i : PART;
 		void *to = at_out(y, i, type);
 		const void *from = at(x, i, type);
 
-		g.counter[0] = (uint32_t)(i / 4);
-		dtn_rng_bits(g, bits, part);
+		philox(number, &g, (uint32_t)(i / 8), PART / 2);
+		memcpy(half, number, sizeof(half));
 		for (size_t j = 0; j < part; j++) {
-			float v = bits[j] >= least ? get(from, j, type) * scale : 0;
+			float v = get(from, j, type) * (half[j] >= least ? scale : 0);
 			put(to, j, add ? get(to, j, type) + v : v, type);
 		}
 	}

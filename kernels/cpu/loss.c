@@ -24,26 +24,21 @@ static INLINE float slope(float d, const enum dtn_loss_kind kind)
 	return d > 1 ? 1 : d < -1 ? -1 : d;
 }
 
-/* In lanes, and in parts short enough for f32. */
+/* In parts short enough to be summed in f32. */
 static INLINE double sum(const float *restrict a, const float *restrict b, size_t n,
 			 const enum dtn_loss_kind kind)
 {
-	enum { LANES = 16, PART = 64 * LANES };
+	enum { PART = 1024 };
+	float each[PART];
 	double total = 0;
-	size_t i = 0;
 
-	while (i + LANES <= n) {
-		size_t end = n - i < PART ? i + (n - i) / LANES * LANES : i + PART;
-		float lane[LANES] = { 0 };
+	for (size_t i = 0; i < n; i += PART) {
+		size_t part = n - i < PART ? n - i : PART;
 
-		for (; i < end; i += LANES)
-			for (int j = 0; j < LANES; j++)
-				lane[j] += distance(a[i + j] - b[i + j], kind);
-		for (int j = 0; j < LANES; j++)
-			total += lane[j];
+		for (size_t j = 0; j < part; j++)
+			each[j] = distance(a[i + j] - b[i + j], kind);
+		total += (double)vec_sum(each, part);
 	}
-	for (; i < n; i++)
-		total += distance(a[i] - b[i], kind);
 	return total;
 }
 

@@ -5,9 +5,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* The OpenMP runtime that oneDNN may have brought along; without it there is nothing to limit. */
-extern void omp_set_num_threads(int) __attribute__((weak));
-
 enum { HUGE_PAGE = 2 << 20 };
 
 /* Large blocks lie on huge pages where the system has them: fewer misses in the page tables. */
@@ -37,12 +34,10 @@ static void sync(void)
 {
 }
 
-/* Workers are the only parallelism, so oneDNN gets one thread in each.  Numbers below 1e-38 are taken as
- * zero (bits 15 and 6 of MXCSR): they would cost a hundred cycles each where moments die away. */
+/* Numbers below 1e-38 are taken as zero (bits 15 and 6 of MXCSR): they would cost a hundred cycles each where
+ * moments die away. */
 static void worker(void)
 {
-	if (omp_set_num_threads)
-		omp_set_num_threads(1);
 	__builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | 0x8040);
 }
 

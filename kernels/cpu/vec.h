@@ -125,4 +125,65 @@ static INLINE float vec_sigmoid(float x)
 	return 1 / (1 + vec_exp_held(-vec_hold(x, 87.0f)));
 }
 
+/* --- sums over a vector --------------------------------------------------------------------------- *
+ *
+ * In lanes, since the compiler may not reorder additions by itself.  The loops over lanes must not be unrolled
+ * before they become vectors: the compiler then vectorises over i instead, with shuffles. */
+enum { VEC_LANES = 32 };
+#define VEC_EACH_LANE _Pragma("GCC unroll 1") for (int j = 0; j < VEC_LANES; j++)
+
+/* The sum of all lanes, halving them; in lane[0]. */
+static INLINE float vec_fold(float *lane)
+{
+	for (int half = VEC_LANES / 2; half > 0; half /= 2)
+		for (int j = 0; j < half; j++)
+			lane[j] += lane[j + half];
+	return lane[0];
+}
+
+static inline float vec_sum(const float *x, size_t n)
+{
+	float lane[VEC_LANES] = { 0 }, rest = 0;
+	size_t i = 0;
+
+	for (; i + VEC_LANES <= n; i += VEC_LANES)
+		VEC_EACH_LANE
+			lane[j] += x[i + (size_t)j];
+	for (; i < n; i++)
+		rest += x[i];
+	return vec_fold(lane) + rest;
+}
+
+static inline float vec_dot(const float *x, const float *y, size_t n)
+{
+	float lane[VEC_LANES] = { 0 }, rest = 0;
+	size_t i = 0;
+
+	for (; i + VEC_LANES <= n; i += VEC_LANES)
+		VEC_EACH_LANE
+			lane[j] = mad(x[i + (size_t)j], y[i + (size_t)j], lane[j]);
+	for (; i < n; i++)
+		rest = mad(x[i], y[i], rest);
+	return vec_fold(lane) + rest;
+}
+
+/* n at least 1.  NaN may be passed over. */
+static inline float vec_max(const float *x, size_t n)
+{
+	float lane[VEC_LANES], most = x[0];
+	size_t i = 0;
+
+	for (int j = 0; j < VEC_LANES; j++)
+		lane[j] = most;
+	for (; i + VEC_LANES <= n; i += VEC_LANES)
+		VEC_EACH_LANE
+			lane[j] = x[i + (size_t)j] > lane[j] ? x[i + (size_t)j] : lane[j];
+	for (; i < n; i++)
+		most = x[i] > most ? x[i] : most;
+	for (int half = VEC_LANES / 2; half > 0; half /= 2)
+		for (int j = 0; j < half; j++)
+			lane[j] = lane[j + half] > lane[j] ? lane[j + half] : lane[j];
+	return lane[0] > most ? lane[0] : most;
+}
+
 #endif

@@ -3,14 +3,15 @@
  *      y = x keep / (1 - rate),  keep = 1 with probability 1 - rate, else 0;  y = x when not training
  *      dx = dy keep / (1 - rate)
  *
- * Element i is kept where number i of the generator (seed, DROPOUT, first sample of the slice, node) is at
- * least rate * 2^32: backward draws the same numbers again, and nothing is saved. */
+ * Element i is kept where half i of the generator (seed, DROPOUT, first sample of the slice, node), 16 bits,
+ * is at least rate * 2^16; number i/2 gives its lower half to even and its upper half to odd elements.
+ * Backward draws the same numbers again, and nothing is saved. */
 #include "lib/nn/graph.h"
 
 static const char *shape(struct dtn_node *y, const struct dtn_node *const x[])
 {
-	if (!(y->attr.dropout.rate >= 0 && y->attr.dropout.rate < 1))
-		return "a rate of 0 or more, below 1";
+	if (!(y->attr.dropout.rate >= 0 && y->attr.dropout.rate <= 0.999f))
+		return "a rate of 0 to 0.999";
 	y->shape = x[0]->shape;
 	return NULL;
 }
