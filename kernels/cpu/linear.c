@@ -6,19 +6,15 @@
 
 /* --- f32 ------------------------------------------------------------------------------------- */
 
+/* Weights are used as they are. */
 static void open_f32(struct product *p)
 {
-	p->packed_bytes = round64((size_t)p->K * p->C * sizeof(float));
+	p->packed_bytes = p->scratch_bytes = 0;
 }
 
 static void close_f32(struct product *p)
 {
 	(void)p;
-}
-
-static void pack_f32(const struct product *p, const float *w, void *packed)
-{
-	memcpy(packed, w, (size_t)p->K * p->C * sizeof(float));
 }
 
 static int rows(const struct product *p)
@@ -27,7 +23,7 @@ static int rows(const struct product *p)
 }
 
 /* y [M,K] = b + residual + x [M,C] w' */
-static void forward_f32(const struct product *p, const void *x, const void *packed, const float *b,
+static void forward_f32(const struct product *p, const void *x, struct weights w, const float *b,
 			const void *residual, void *y, void *scratch)
 {
 	int M = rows(p), K = p->K, C = p->C;
@@ -38,17 +34,17 @@ static void forward_f32(const struct product *p, const void *x, const void *pack
 	for (int m = 0; m < M; m++, to += K)
 		for (int f = 0; f < K; f++)
 			to[f] = r ? b[f] + r[(size_t)m * K + f] : b[f];
-	CPU(onednn_sgemm)('N', 'T', M, K, C, x, C, packed, C, 1, y, K);
+	CPU(onednn_sgemm)('N', 'T', M, K, C, x, C, w.plain, C, 1, y, K);
 }
 
 /* dx [M,C] = dy [M,K] w [K,C] */
-static void by_data_f32(const struct product *p, const void *dy, const void *packed, void *dx, bool add,
+static void by_data_f32(const struct product *p, const void *dy, struct weights w, void *dx, bool add,
 			void *scratch)
 {
 	int M = rows(p), K = p->K, C = p->C;
 
 	(void)scratch;
-	CPU(onednn_sgemm)('N', 'N', M, C, K, dy, K, packed, C, add ? 1 : 0, dx, C);
+	CPU(onednn_sgemm)('N', 'N', M, C, K, dy, K, w.plain, C, add ? 1 : 0, dx, C);
 }
 
 /* dw [K,C] = dy' x; db [K] = the sum of the rows of dy */
@@ -67,7 +63,7 @@ static void by_weights_f32(const struct product *p, const void *x, const void *d
 }
 
 static const struct engine f32 = {
-	.open = open_f32, .close = close_f32, .pack = pack_f32, .forward = forward_f32,
+	.open = open_f32, .close = close_f32, .forward = forward_f32,
 	.by_data = by_data_f32, .by_weights = by_weights_f32,
 };
 

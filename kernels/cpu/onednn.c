@@ -390,7 +390,7 @@ static void pack(const struct product *p, const float *w, void *packed)
 			      (char *)packed + o->data_at);
 }
 
-static void forward(const struct product *p, const void *x, const void *packed, const float *b,
+static void forward(const struct product *p, const void *x, struct weights w, const float *b,
 		    const void *residual, void *y, void *scratch)
 {
 	const struct own *o = p->own;
@@ -400,14 +400,14 @@ static void forward(const struct product *p, const void *x, const void *packed, 
 		memcpy(y, residual, dnnl_memory_desc_get_size(o->y));
 	execute(residual ? o->sum : o->forward,
 		(struct operand[]){ { DNNL_ARG_SRC, o->x, x },
-				    { DNNL_ARG_WEIGHTS, layout_of(pd, dnnl_query_weights_md), packed },
+				    { DNNL_ARG_WEIGHTS, layout_of(pd, dnnl_query_weights_md), w.packed },
 				    { DNNL_ARG_BIAS, o->b, b },
 				    { DNNL_ARG_DST, o->y, y },
 				    { DNNL_ARG_SCRATCHPAD, layout_of(pd, dnnl_query_scratchpad_md), scratch },
 				    { 0 } });
 }
 
-static void by_data(const struct product *p, const void *dy, const void *packed, void *dx, bool add,
+static void by_data(const struct product *p, const void *dy, struct weights w, void *dx, bool add,
 		    void *scratch)
 {
 	const struct own *o = p->own;
@@ -416,7 +416,7 @@ static void by_data(const struct product *p, const void *dy, const void *packed,
 	execute(o->data, (struct operand[]){
 		{ DNNL_ARG_DIFF_DST, o->y, dy },
 		{ DNNL_ARG_WEIGHTS, layout_of(o->data_pd, dnnl_query_weights_md),
-		  (const char *)packed + o->data_at },
+		  (const char *)w.packed + o->data_at },
 		{ DNNL_ARG_DIFF_SRC, o->x, to },
 		{ DNNL_ARG_SCRATCHPAD, layout_of(o->data_pd, dnnl_query_scratchpad_md), pad },
 		{ 0 } });

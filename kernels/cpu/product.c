@@ -87,6 +87,11 @@ static struct rooms rooms(const struct dtn_call *c, const struct product *p)
 	return (struct rooms){ x, y, rest, rest + p->rest_bytes };
 }
 
+static struct weights weights(const struct dtn_call *c)
+{
+	return (struct weights){ c->x[1], c->packed };
+}
+
 void CPU(product_forward)(const struct dtn_call *c)
 {
 	const struct product *p = c->state;
@@ -96,7 +101,7 @@ void CPU(product_forward)(const struct dtn_call *c)
 	const void *residual = c->in[3] ? as(p->type, c->x[3], c->in[3]->type, n, room.rest) : NULL;
 	void *y = c->y->type == p->type ? c->out : room.y;
 
-	p->engine->forward(p, x, c->packed, c->x[2], residual, y, room.engine);
+	p->engine->forward(p, x, weights(c), c->x[2], residual, y, room.engine);
 	if (y != c->out)
 		CPU(product_store)(c->out, c->y->type, y, p->type, n, false);
 }
@@ -108,10 +113,10 @@ static void backward_x(const struct dtn_call *c, const struct product *p, const 
 	int type = c->in[0]->type;
 
 	if (type == p->type) {
-		p->engine->by_data(p, dy, c->packed, c->dx[0], c->add[0], room.engine);
+		p->engine->by_data(p, dy, weights(c), c->dx[0], c->add[0], room.engine);
 		return;
 	}
-	p->engine->by_data(p, dy, c->packed, room.x, false, room.engine);
+	p->engine->by_data(p, dy, weights(c), room.x, false, room.engine);
 	CPU(product_store)(c->dx[0], type, room.x, p->type, count(c->in[0]), c->add[0]);
 }
 
@@ -185,5 +190,6 @@ void CPU(product_pack)(const struct dtn_call *c, void *packed)
 {
 	const struct product *p = c->state;
 
-	p->engine->pack(p, c->x[1], packed);
+	if (p->engine->pack)
+		p->engine->pack(p, c->x[1], packed);
 }

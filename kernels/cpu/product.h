@@ -24,18 +24,23 @@ struct product {
 	size_t x_bytes, y_bytes, rest_bytes;    /* of copies in another type; see product.c */
 };
 
+struct weights {
+	const float *plain;             /* [K,C,k,k] */
+	const void *packed;             /* as the engine left them; NULL if it packs none */
+};
+
 struct engine {
 	/* Fill own, packed_bytes and scratch_bytes. */
 	void (*open)(struct product *);
 	void (*close)(struct product *);
-	void (*pack)(const struct product *, const float *w, void *packed);
+	void (*pack)(const struct product *, const float *w, void *packed);    /* NULL: nothing to pack */
 
 	/* residual: NULL, or added to the result. */
-	void (*forward)(const struct product *, const void *x, const void *packed, const float *b,
+	void (*forward)(const struct product *, const void *x, struct weights, const float *b,
 			const void *residual, void *y, void *scratch);
 
 	/* add: dx += instead of dx =. */
-	void (*by_data)(const struct product *, const void *dy, const void *packed, void *dx, bool add,
+	void (*by_data)(const struct product *, const void *dy, struct weights, void *dx, bool add,
 			void *scratch);
 	void (*by_weights)(const struct product *, const void *x, const void *dy, float *dw, float *db,
 			   void *scratch);

@@ -76,7 +76,7 @@ static int one(struct winograd s)
 	size_t area = (size_t)s.N * s.H * s.W, nx = area * s.C, ny = area * s.K, nw = (size_t)s.K * s.C * 9;
 	float *x = numbers(nx), *dy = numbers(ny), *w = numbers(nw), *bias = numbers(s.K);
 	float *y = numbers(ny), *dx = garbage(nx * sizeof(float)), *dw = garbage(nw * sizeof(float));
-	float *packed = garbage(cpu_v3_winograd_packed(&s)), *back = garbage(cpu_v3_winograd_packed(&t));
+	float *db = garbage((size_t)s.K * sizeof(float));
 	float *scratch = garbage(cpu_v3_winograd_scratch(&s)), *scratch_t = garbage(cpu_v3_winograd_scratch(&t));
 	float *scratch_w = garbage(cpu_v3_winograd_weights_scratch(&s));
 	double *want = dtn_alloc(nx + ny + nw, sizeof(double));
@@ -85,19 +85,21 @@ static int one(struct winograd s)
 	for (size_t i = 0; i < ny; i++)         /* y holds the residual */
 		want[i] = (double)y[i] + bias[i % s.K];
 	define(s, FORWARD, want, x, w, NULL);
-	cpu_v3_winograd_pack(&s, packed, w, false);
-	cpu_v3_winograd_forward(&s, y, x, packed, bias, y, scratch);
+	cpu_v3_winograd_forward(&s, y, x, w, false, bias, y, scratch);
 	failed += report(&s, "forward", y, want, ny);
 	memset(want, 0, nx * sizeof(double));
 	define(s, BY_DATA, want, NULL, w, dy);
-	cpu_v3_winograd_pack(&t, back, w, true);
-	cpu_v3_winograd_forward(&t, dx, dy, back, NULL, NULL, scratch_t);
+	cpu_v3_winograd_forward(&t, dx, dy, w, true, NULL, NULL, scratch_t);
 	failed += report(&s, "by data", dx, want, nx);
 	memset(want, 0, nw * sizeof(double));
 	define(s, BY_WEIGHTS, want, x, NULL, dy);
-	cpu_v3_winograd_weights(&s, dw, x, dy, scratch_w);
+	cpu_v3_winograd_weights(&s, dw, db, x, dy, scratch_w);
 	failed += report(&s, "by weights", dw, want, nw);
-	free(x); free(dy); free(w); free(bias); free(y); free(dx); free(dw); free(packed); free(back);
+	memset(want, 0, (size_t)s.K * sizeof(double));
+	for (size_t i = 0; i < ny; i++)
+		want[i % s.K] += dy[i];
+	failed += report(&s, "by bias", db, want, (size_t)s.K);
+	free(x); free(dy); free(w); free(bias); free(y); free(dx); free(dw); free(db);
 	free(scratch); free(scratch_t); free(scratch_w); free(want);
 	return failed;
 }
@@ -108,6 +110,7 @@ int main(void)
 	static const struct winograd cases[] = {
 		{ 1, 4, 4, 32, 16 }, { 2, 5, 7, 16, 32 }, { 3, 7, 7, 48, 32 }, { 1, 1, 9, 32, 48 },
 		{ 2, 9, 1, 8, 8 }, { 4, 30, 30, 24, 8 }, { 5, 27, 29, 40, 40 },
+		{ 8, 4, 4, 64, 56 }, { 2, 8, 8, 40, 72 }, { 8, 16, 16, 32, 160 },
 	};
 	int failed = 0;
 
