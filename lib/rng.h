@@ -15,7 +15,7 @@
 enum dtn_purpose {
 	DTN_RNG_INIT = 1,       /* initial weights; index: parameter */
 	DTN_RNG_ORDER,          /* shuffling; index: epoch */
-	DTN_RNG_TIME,           /* t of a training sample; index: sample position */
+	DTN_RNG_TIME,           /* where the sequence of a training's timesteps begins; index 0 */
 	DTN_RNG_NOISE,          /* eps of a training sample; index: sample position */
 	DTN_RNG_FLIP,           /* flips; index: sample position */
 	DTN_RNG_DROPOUT,        /* index: slice's first sample position; step: node */

@@ -99,6 +99,16 @@ void dtn_trainer_release(struct dtn_trainer *r)
 
 /* --- a slice --------------------------------------------------------------------------------- */
 
+int dtn_timestep_of(uint64_t seed, uint64_t position, int T)
+{
+	uint32_t begin;
+
+	dtn_rng_bits(dtn_rng(seed, DTN_RNG_TIME, 0, 0), &begin, 1);
+	/* 2^32 / golden ratio, made odd: all 2^32 values come before one comes again */
+	begin += (uint32_t)position * 0x9e3779b9u;
+	return (int)((uint64_t)begin * (uint64_t)T >> 32);
+}
+
 /* Sample `position` as image j of the run's slice. */
 static int prepare(const struct dtn_trainer *r, struct dtn_run *run, int j, uint32_t image,
 		   uint64_t position)
@@ -111,7 +121,7 @@ static int prepare(const struct dtn_trainer *r, struct dtn_run *run, int j, uint
 		      dtn_rng_below(dtn_rng(seed, DTN_RNG_FLIP, position, 0), 0, 2);
 
 	dtn_image(scratch, r->data, image, mirror);
-	t = (int)dtn_rng_below(dtn_rng(seed, DTN_RNG_TIME, position, 0), 0, (uint32_t)T);
+	t = dtn_timestep_of(seed, position, T);
 	dtn_rng_normal(dtn_rng(seed, DTN_RNG_NOISE, position, 0), scratch->eps, n);
 	dtn_add_noise(&r->schedule, t, (float *)dtn_value(run, r->x) + at, scratch->x0,
 		      scratch->eps, n);

@@ -120,7 +120,7 @@ static double first_loss(const struct dtn_settings *s, const uint32_t *image)
 
 	for (int p = 0; p < s->batch; p++) {
 		float eps[BYTES];
-		int t = (int)dtn_rng_below(dtn_rng(s->seed, DTN_RNG_TIME, (uint64_t)p, 0), 0, T);
+		int t = dtn_timestep_of(s->seed, (uint64_t)p, T);
 		double ab = alpha_bar(t), image_loss = 0;
 
 		dtn_rng_normal(dtn_rng(s->seed, DTN_RNG_NOISE, (uint64_t)p, 0), eps, BYTES);
@@ -184,7 +184,7 @@ static double loss_again(const struct dtn_trainer *r, struct dtn_net *net, struc
 	float eps[BYTES], xt[BYTES];
 	double ab, sum = 0;
 
-	q->step = (int)dtn_rng_below(dtn_rng(seed, DTN_RNG_TIME, position, 0), 0, T);
+	q->step = dtn_timestep_of(seed, position, T);
 	q->xt = xt;
 	ab = alpha_bar(q->step);
 	dtn_rng_normal(dtn_rng(seed, DTN_RNG_NOISE, position, 0), eps, BYTES);
@@ -377,12 +377,35 @@ static void validation(void)
 	end(c);
 }
 
+/* Any 100 samples in a row hit each tenth of the steps 10 times, within one; and none is out of range. */
+static void spread(void)
+{
+	bool even = true;
+
+	for (uint64_t from = 0; from < 5000; from += 37) {
+		int hits[10] = { 0 };
+
+		for (uint64_t p = from; p < from + 100; p++) {
+			int t = dtn_timestep_of(3, p, 1000);
+
+			even &= t >= 0 && t < 1000;
+			hits[t < 1000 && t >= 0 ? t / 100 : 0]++;
+		}
+		for (int i = 0; i < 10; i++)
+			even &= hits[i] >= 9 && hits[i] <= 11;
+	}
+	check(even, "timesteps are spread evenly over any run of samples", "they bunch");
+	check(dtn_timestep_of(3, 0, 1000) != dtn_timestep_of(4, 0, 1000), "another seed begins elsewhere",
+	      "it does not");
+}
+
 int main(int argc, char **argv)
 {
 	(void)argc;
 	dtn_begin(argv);
 	close(mkstemp(path));
 	make_data();
+	spread();
 	loss_by_formula();
 	loss_of_trained();
 	gradient_by_differences(DTN_WEIGHT_NONE, "the gradient is that of the mean over the batch");
