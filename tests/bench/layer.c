@@ -20,7 +20,7 @@ static const struct { const char *name; struct dtn_unet unet; } networks[] = {
 	{ "32x32x3-35.7M", { 32, 32, 3, 128, 4, { 1, 2, 2, 2 }, 2, 1, { 16 }, 1, 32, 0 } },
 };
 
-enum { LAYERS = 100, MOST_THREADS = 64 };
+enum { LAYERS = 100, MOST_THREADS = 64, CALLS = 10000 };
 enum what { FORWARD, BY_DATA, BY_WEIGHTS, WHATS };
 
 struct layer {
@@ -62,12 +62,20 @@ static void *numbers(const struct dtn_node *x)
 	return f;
 }
 
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
 static void *measure(void *arg)
 {
 	struct thread *t = arg;
 	struct dtn_call c = t->layer->call;
-	double begun = 0, best = 1e9;
+	double begun = 0, *took = dtn_alloc(CALLS, sizeof(*took));
 	void *dx[DTN_INPUTS];
+	int n;
 
 	t->backend->worker();
 	for (int i = 0; i < DTN_INPUTS; i++) {
@@ -82,8 +90,8 @@ static void *measure(void *arg)
 	c.dx[1] = t->what == BY_WEIGHTS ? dx[1] : NULL;
 	c.dx[2] = t->what == BY_WEIGHTS ? dx[2] : NULL;
 	pthread_barrier_wait(t->barrier);
-	for (int n = -1; n < 3 || dtn_seconds() - begun < t->seconds; n++) {
-		double at = dtn_seconds(), took;
+	for (n = -1; n < 5 || (n < CALLS && dtn_seconds() - begun < t->seconds); n++) {
+		double at = dtn_seconds();
 
 		if (n == 0)
 			begun = at;
@@ -91,10 +99,12 @@ static void *measure(void *arg)
 			t->layer->kernel->forward(&c);
 		else
 			t->layer->kernel->backward(&c);
-		took = dtn_seconds() - at;
-		best = took < best ? took : best;
+		if (n >= 0)
+			took[n] = dtn_seconds() - at;
 	}
-	t->each = best;
+	qsort(took, (size_t)n, sizeof(*took), by_value);
+	t->each = took[n / 2];
+	free(took);
 	for (int i = 0; i < DTN_INPUTS; i++) {
 		free((void *)c.x[i]);
 		free(dx[i]);
@@ -105,7 +115,7 @@ static void *measure(void *arg)
 	return NULL;
 }
 
-/* Seconds of one call: the mean over the threads of the best of each. */
+/* Seconds of one call: the mean over the threads of the median of each. */
 static double together(const struct layer *l, const struct dtn_backend *backend, enum what what, int threads)
 {
 	struct thread t[MOST_THREADS];
