@@ -73,19 +73,28 @@ files() { grep -P '^(good|bad|unsupported)-' "$ROOT/tests/files/README"; }
 	done < <(files)
 }
 
+# refused HOW FILE MESSAGE: status 3 and this one line, within two seconds and 256 MiB
+refused() {
+	local said status=0
+	said=$(ulimit -v 262144; timeout 2 dtn-info "$1" "$2" 2>&1 > /dev/null) || status=$?
+	same "status of dtn-info $1 $2, which said '$said'" 3 $status
+	[[ $said == "dtn-info: $2: "*"$3"* && $said != *$'\n'* ]] || fail "dtn-info $1 $2 said '$said'"
+}
+
 @test "hostile streams are refused by dtn-info, quickly and in little memory" {
-	local name message how n=0
+	local name message n=0
 	"$ROOT/build/opt/tests/format/hostile" --write .
 	while IFS=$'\t' read -r name message; do
-		for how in -c --json -q; do
-			if [[ -z $message ]]; then
-				timeout 2 prlimit --as=$((1 << 28)) dtn-info $how "$name.dtn" > out
-			elif [[ $how == -c || $message != *"(tensor"* && $message != *"index does not"* ]]; then
-				fails 3 "^dtn-info: $(literally "$name.dtn"): .*$(literally "$message")" \
-					timeout 2 prlimit --as=$((1 << 28)) dtn-info $how "$name.dtn"
-			fi
-		done
 		n=$((n + 1))
+		if [[ -z $message ]]; then
+			dtn-info -c "$name.dtn"
+			dtn-info --json "$name.dtn" > out
+			continue
+		fi
+		refused -c "$name.dtn" "$message"
+		# What only decoding or seeking can find is not looked for in a listing.
+		[[ $message == *"corrupt chunk"* || $message == *"(tensor"* || $message == "index does"* ]] ||
+			refused --json "$name.dtn" "$message"
 	done < cases
 	((n > 250))
 }
