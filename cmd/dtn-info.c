@@ -26,31 +26,6 @@ static const struct dtn_command command = {
 	"[OPTION]... [STREAM...]", "say what is in a stream of samples or a model", options, DTN_OUTPUT
 };
 
-static const char *kind_name(const struct dtn_summary *s)
-{
-	static char other[24];
-
-	if (s->kind == DTN_SAMPLES || s->kind == DTN_MODEL)
-		return s->kind == DTN_SAMPLES ? "samples" : "model";
-	snprintf(other, sizeof(other), s->kind < 0 ? "mixed" : "kind %d", s->kind);
-	return other;
-}
-
-static const char *type_text(int type)
-{
-	static char other[8];
-	const char *name = dtn_type_name(type);
-
-	snprintf(other, sizeof(other), "0x%02x", (unsigned)type & 0xff);
-	return strcmp(name, "?") ? name : other;
-}
-
-/* The size along dimension d, of all records together. */
-static uint64_t extent(const struct dtn_field *f, int d)
-{
-	return d == 0 && f->t.batched ? f->rows : f->t.dim[d];
-}
-
 /* --- in words ---------------------------------------------------------------------------------------- */
 
 static double ratio(uint64_t bytes, uint64_t stored)
@@ -64,9 +39,18 @@ static void print_shape(char *to, size_t n, const struct dtn_field *f)
 
 	for (int d = 0; d < f->t.rank && at < n; d++)
 		at += (size_t)snprintf(to + at, n - at, d ? "x%llu" : "%llu",
-				       (unsigned long long)extent(f, d));
+				       (unsigned long long)dtn_field_extent(f, d));
 	if (f->varies && at < n)
 		snprintf(to + at, n - at, " (varies)");
+	else if (f->counted && at < n)
+		snprintf(to + at, n - at, ": %lld", (long long)f->count);
+}
+
+/* What belongs to a weight repeats its line; the count by role says enough, without -v. */
+static bool repeats(const struct dtn_summary *s, const struct dtn_field *f)
+{
+	return s->kind == DTN_MODEL && dtn_verbosity < 1 &&
+	       (f->t.role == DTN_EMA || f->t.role == DTN_ADAM_M || f->t.role == DTN_ADAM_V);
 }
 
 static void print_fields(FILE *out, const struct dtn_summary *s)
@@ -85,9 +69,11 @@ static void print_fields(FILE *out, const struct dtn_summary *s)
 			"dims", "bytes", "ratio");
 	for (int i = 0; i < s->n; i++) {
 		const struct dtn_field *f = &s->field[i];
+		if (repeats(s, f))
+			continue;
 		print_shape(shape, sizeof(shape), f);
 		fprintf(out, "  %-9s  %-*s  %-5s  %-*s  %12llu  %6.2f\n", dtn_role_name(f->t.role), name,
-			f->t.name, type_text(f->t.type), dims, shape, (unsigned long long)f->bytes,
+			f->t.name, dtn_field_type(f), dims, shape, (unsigned long long)f->bytes,
 			ratio(f->bytes, f->stored));
 	}
 	if (s->more)
@@ -108,24 +94,36 @@ static const char *say(FILE *out, const struct dtn_summary *s, const char *befor
 	return value;
 }
 
+/* Weights and how many tensors of each role there are. */
+static void print_roles(FILE *out, const struct dtn_summary *s)
+{
+	int count[256] = { 0 };
+
+	fprintf(out, "  %llu parameters; tensors:", (unsigned long long)s->parameters);
+	for (int i = 0; i < s->n; i++)
+		count[s->field[i].t.role & 255]++;
+	for (int role = 0, some = 0; role < 256; role++)
+		if (count[role])
+			fprintf(out, "%s %d %s", some++ ? "," : "", count[role], dtn_role_name(role));
+	fputc('\n', out);
+}
+
 static void print_model(FILE *out, const struct dtn_summary *s)
 {
 	if (say(out, s, "  network: ", "model.arch", "")) {
 		say(out, s, " version ", "model.version", "");
-		say(out, s, ", ", "unet.channels", " channels");
-		say(out, s, ", times ", "unet.mult", " by level");
-		say(out, s, ", ", "unet.blocks", " blocks a level");
-		say(out, s, ", attention at ", "unet.attn", "");
+		say(out, s, " for images of ", "image.height", "");
+		say(out, s, "x", "image.width", "");
+		say(out, s, "x", "image.channels", "");
+		say(out, s, ", width ", "unet.channels", "");
+		say(out, s, " times ", "unet.mult", " by level");
+		say(out, s, ", blocks a level: ", "unet.blocks", "");
+		say(out, s, ", attention: ", "unet.attn", "");
 		fputc('\n', out);
 	}
 	if (say(out, s, "  diffusion: ", "ddpm.steps", " steps")) {
 		say(out, s, ", ", "ddpm.schedule", " schedule");
 		say(out, s, ", predicts ", "ddpm.prediction", "");
-		fputc('\n', out);
-	}
-	if (say(out, s, "  training: ", "train.step", " steps")) {
-		say(out, s, ", seed ", "train.seed", "");
-		say(out, s, ", weights averaged with ", "train.ema", "");
 		fputc('\n', out);
 	}
 }
@@ -158,85 +156,19 @@ static void print_list(FILE *out, const struct dtn_summary *s, const char *name)
 {
 	char *visible = dtn_escape(name, strlen(name));
 
-	fprintf(out, "%s: %s, dtn 1.%d\n", visible, kind_name(s), s->minor);
+	fprintf(out, "%s: %s, dtn 1.%d\n", visible, dtn_summary_kind(s), s->minor);
 	free(visible);
-	fprintf(out, "  %llu segment%s, %llu record%s, %llu sample%s, %llu bytes of data, ratio %.2f\n",
-		(unsigned long long)s->segments, plural(s->segments),
-		(unsigned long long)s->records, plural(s->records),
-		(unsigned long long)s->samples, plural(s->samples),
-		(unsigned long long)s->bytes, ratio(s->bytes, s->stored));
-	if (s->kind == DTN_MODEL)
-		fprintf(out, "  %llu parameters\n", (unsigned long long)s->parameters);
+	fprintf(out, "  %llu segment%s, %llu record%s, ", (unsigned long long)s->segments,
+		plural(s->segments), (unsigned long long)s->records, plural(s->records));
+	if (s->kind != DTN_MODEL)
+		fprintf(out, "%llu sample%s, ", (unsigned long long)s->samples, plural(s->samples));
+	fprintf(out, "%llu bytes of data, ratio %.2f\n", (unsigned long long)s->bytes,
+		ratio(s->bytes, s->stored));
+	if (s->parameters)
+		print_roles(out, s);
 	print_model(out, s);
 	print_fields(out, s);
 	print_texts(out, s);
-}
-
-/* --- in JSON ------------------------------------------------------------------------------------------- */
-
-static void print_string(FILE *out, const char *text)
-{
-	fputc('"', out);
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-		if (*p == '"' || *p == '\\')
-			fprintf(out, "\\%c", *p);
-		else if (*p < 0x20)
-			fprintf(out, "\\u%04x", *p);
-		else
-			fputc(*p, out);
-	fputc('"', out);
-}
-
-static void print_count(FILE *out, const char *key, uint64_t value)
-{
-	fprintf(out, ",\n  \"%s\": %llu", key, (unsigned long long)value);
-}
-
-static void print_tensor(FILE *out, const struct dtn_field *f)
-{
-	fprintf(out, "{\"name\": \"%s\", \"role\": \"%s\", \"dtype\": \"%s\", \"dims\": [", f->t.name,
-		dtn_role_name(f->t.role), type_text(f->t.type));
-	for (int d = 0; d < f->t.rank; d++)
-		fprintf(out, d ? ", %llu" : "%llu", (unsigned long long)extent(f, d));
-	fprintf(out, "], \"varies\": %s, \"records\": %llu, \"bytes\": %llu, \"stored\": %llu}",
-		f->varies ? "true" : "false", (unsigned long long)f->records,
-		(unsigned long long)f->bytes, (unsigned long long)f->stored);
-}
-
-static void print_json(FILE *out, const struct dtn_summary *s)
-{
-	fprintf(out, "{\n  \"kind\": \"%s\",\n  \"version\": \"1.%d\"", kind_name(s), s->minor);
-	print_count(out, "segments", s->segments);
-	print_count(out, "records", s->records);
-	print_count(out, "samples", s->samples);
-	print_count(out, "parameters", s->parameters);
-	print_count(out, "bytes", s->bytes);
-	print_count(out, "stored", s->stored);
-	fputs(",\n  \"tensors\": [", out);
-	for (int i = 0; i < s->n; i++) {
-		fputs(i ? ",\n    " : "\n    ", out);
-		print_tensor(out, &s->field[i]);
-	}
-	fputs(s->n ? "\n  ],\n  \"meta\": {" : "],\n  \"meta\": {", out);
-	for (int i = 0; i < s->meta.n; i++) {
-		fputs(i ? ",\n    " : "\n    ", out);
-		print_string(out, s->meta.pair[i].key);
-		fputs(": ", out);
-		print_string(out, s->meta.pair[i].value);
-	}
-	fputs(s->meta.n ? "\n  },\n  \"provenance\": [" : "},\n  \"provenance\": [", out);
-	for (int i = 0; i < s->prov.n; i++) {
-		const struct dtn_run_line *l = &s->prov.line[i];
-		fprintf(out, "%s{\"id\": %d, \"parents\": [%s], \"program\": ", i ? ",\n    " : "\n    ",
-			i + 1, strcmp(l->parents, "-") ? l->parents : "");
-		print_string(out, l->program);
-		fputs(", \"version\": ", out);
-		print_string(out, l->version);
-		fputs(", \"command\": ", out);
-		print_string(out, l->command);
-		fputc('}', out);
-	}
-	fputs(s->prov.n ? "\n  ]\n}\n" : "]\n}\n", out);
 }
 
 /* --- check and dump --------------------------------------------------------------------------------------- */
@@ -316,7 +248,7 @@ static void list(const struct job *job, FILE *out, int operands, char *const *op
 
 	dtn_summary_add(&s, in);
 	if (job->mode == JSON)
-		print_json(out, &s);
+		dtn_summary_json(out, &s);
 	else
 		print_list(out, &s, dtn_reader_name(in));
 	dtn_summary_release(&s);

@@ -5,7 +5,6 @@
  */
 #include "format/reader.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,90 +48,6 @@ const struct dtn_prov *dtn_reader_prov(const struct dtn_reader *r) { return &r->
 const char *dtn_reader_name(const struct dtn_reader *r) { return r->source.name; }
 uint64_t dtn_reader_offset(const struct dtn_reader *r) { return r->source.offset; }
 
-/* --- what goes wrong -------------------------------------------------------------------------- */
-
-_Noreturn void dtn_reader_die(const struct dtn_reader *r, const char *format, ...)
-{
-	char *text = NULL, segment[32] = "", record[32] = "";
-	va_list args;
-
-	va_start(args, format);
-	if (vasprintf(&text, format, args) < 0)
-		text = NULL;
-	va_end(args);
-	if (r->segments > 1)
-		snprintf(segment, sizeof(segment), "segment %d: ", r->segments);
-	if (r->place >= 0)
-		snprintf(record, sizeof(record), "record %lld: ", (long long)r->place);
-	dtn_die(DTN_INPUT, "%s: %s%s%s", r->source.name, segment, record, text ? text : "out of memory");
-}
-
-/* The same without the record, for messages that name it in their own way. */
-#define DIE_OUTSIDE(r, ...) do { (r)->place = -1; dtn_reader_die(r, __VA_ARGS__); } while (0)
-
-/* A tag as four characters; dtn_die makes them visible where they are not. */
-static const char *tag_text(uint32_t tag)
-{
-	static char text[5];
-
-	if (tag == DTN_HEAD)
-		return "HEAD";
-	dtn_put32((uint8_t *)text, tag);
-	for (int n = 4; n > 0 && text[n - 1] == ' '; n--)
-		text[n - 1] = '\0';
-	return text;
-}
-
-/* The input ends within `frame`, or (NULL) where one should begin. */
-_Noreturn void dtn_reader_truncated(struct dtn_reader *r, const struct dtn_frame *frame)
-{
-	if (r->in_record)
-		DIE_OUTSIDE(r, "truncated in record %llu", (unsigned long long)r->record.seq);
-	if (frame && frame->tag == DTN_HEAD)
-		DIE_OUTSIDE(r, "truncated header");
-	if (frame && frame->tag == DTN_RECD)
-		DIE_OUTSIDE(r, "truncated in record %llu", (unsigned long long)r->records);
-	if (frame)
-		DIE_OUTSIDE(r, "truncated in %s frame", tag_text(frame->tag));
-	if (r->records == 0)
-		DIE_OUTSIDE(r, "truncated: end marker missing after the header");
-	DIE_OUTSIDE(r, "truncated: end marker missing after record %llu",
-		    (unsigned long long)r->records - 1);
-}
-
-static bool known(uint32_t tag)
-{
-	return tag == DTN_HEAD || tag == DTN_META || tag == DTN_PROV || tag == DTN_RECD ||
-	       tag == DTN_CHNK || tag == DTN_INDX || tag == DTN_END || tag == DTN_FAIL;
-}
-
-_Noreturn void dtn_frame_unexpected(struct dtn_reader *r, const struct dtn_frame *frame)
-{
-	if (frame->tag == DTN_CHNK) {
-		r->place = (int64_t)r->records;
-		dtn_reader_die(r, "unexpected chunk");
-	}
-	if (known(frame->tag))
-		dtn_reader_die(r, "unexpected frame \"%s\"", tag_text(frame->tag));
-	if (frame->flags & 1)
-		dtn_reader_die(r, "unexpected frame \"%s\" within a record", tag_text(frame->tag));
-	dtn_reader_die(r, "unknown frame \"%s\"", tag_text(frame->tag));
-}
-
-_Noreturn void dtn_frame_fail(struct dtn_reader *r, struct dtn_frame *frame)
-{
-	const uint8_t *body = dtn_frame_read(r, frame, DTN_FAIL_BODY, DTN_FAIL_BODY + DTN_FAIL_TEXT);
-	uint32_t status = dtn_get32(body);
-	char *text = dtn_escape((const char *)body + DTN_FAIL_BODY, frame->n - DTN_FAIL_BODY);
-	size_t n = strlen(text);
-
-	if (status < 1 || status > 255 || dtn_get32(body + 4) != 0)
-		DIE_OUTSIDE(r, "malformed FAIL frame");
-	while (n > 0 && text[n - 1] == ':')     /* which would ask dtn_die for an errno of ours */
-		text[--n] = '\0';
-	dtn_die(DTN_INPUT, "%s: upstream failed: %s", r->source.name, *text ? text : "no reason given");
-}
-
 /* --- frames ------------------------------------------------------------------------------------ */
 
 static void parse_frame(struct dtn_frame *frame, const uint8_t *p)
@@ -163,16 +78,16 @@ const uint8_t *dtn_frame_read(struct dtn_reader *r, struct dtn_frame *frame, siz
 	const uint8_t *p;
 
 	if (frame->length < least + 12 || frame->length > most + 12)
-		dtn_reader_die(r, "invalid length of %s frame", tag_text(frame->tag));
+		dtn_reader_die(r, "invalid length of %s frame", dtn_tag_text(frame->tag));
 	p = dtn_source_need(&r->source, size, &got);
 	if (got < size)
 		dtn_reader_truncated(r, frame);
 	if (dtn_crc(0, p, size - 4) != dtn_get32(p + size - 4)) {
 		if (frame->tag == DTN_HEAD)
 			dtn_reader_die(r, "header checksum mismatch");
-		dtn_reader_die(r, "checksum mismatch in %s frame", tag_text(frame->tag));
+		dtn_reader_die(r, "checksum mismatch in %s frame", dtn_tag_text(frame->tag));
 	}
-	if (frame->tag != DTN_HEAD && (frame->flags & ~(known(frame->tag) ? 0u : 1u)) != 0)
+	if (frame->tag != DTN_HEAD && (frame->flags & ~(dtn_tag_known(frame->tag) ? 0u : 1u)) != 0)
 		dtn_reader_die(r, "reserved field is not zero");
 	r->chain = dtn_crc(r->chain, p + size - 4, 4);
 	frame->n = size - DTN_FRAME_EXTRA;
@@ -206,9 +121,9 @@ static _Noreturn void no_head(struct dtn_reader *r, const uint8_t *p, size_t n)
 			DIE_OUTSIDE(r, "damaged by text-mode transfer");
 	if (r->segments > 0)
 		DIE_OUTSIDE(r, "trailing data after end of stream");
-	if (ours && known(dtn_get32(p + 8)))
+	if (ours && dtn_tag_known(dtn_get32(p + 8)))
 		DIE_OUTSIDE(r, "not a dtn stream (it begins with a %s frame, without header)",
-			    tag_text(dtn_get32(p + 8)));
+			    dtn_tag_text(dtn_get32(p + 8)));
 	DIE_OUTSIDE(r, "not a dtn stream%s", dtn_source_guess(p, n));
 }
 
@@ -387,7 +302,7 @@ static void read_other(struct dtn_reader *r, struct dtn_frame *frame)
 {
 	const uint8_t *body;
 
-	if (known(frame->tag) || !(frame->flags & 1))
+	if (dtn_tag_known(frame->tag) || !(frame->flags & 1))
 		dtn_frame_unexpected(r, frame);
 	body = dtn_frame_read(r, frame, 0, DTN_OTHER_MOST);
 	if (r->others_to)

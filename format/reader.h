@@ -51,9 +51,18 @@ struct dtn_frame dtn_frame_peek(struct dtn_reader *);
 /* Read that frame whole, check its checksum and move behind it; its body is valid until the next call. */
 const uint8_t *dtn_frame_read(struct dtn_reader *, struct dtn_frame *, size_t least, size_t most);
 
+/* Its tag as text, valid until the next call; is it one of version 1.0? */
+const char *dtn_tag_text(uint32_t tag);
+bool dtn_tag_known(uint32_t tag);
+
+/* What ends the program: a frame out of place, FAIL, the input's end within `frame` or (NULL) where one
+ * should begin. */
 _Noreturn void dtn_frame_unexpected(struct dtn_reader *, const struct dtn_frame *);
 _Noreturn void dtn_frame_fail(struct dtn_reader *, struct dtn_frame *);         /* at FAIL */
 _Noreturn void dtn_reader_truncated(struct dtn_reader *, const struct dtn_frame *);
+
+/* dtn_reader_die without the record, for messages that name it in their own way. */
+#define DIE_OUTSIDE(r, ...) do { (r)->place = -1; dtn_reader_die(r, __VA_ARGS__); } while (0)
 
 /* Chunks: begin a record, skip what is left of it. */
 void dtn_chunks_begin(struct dtn_reader *);

@@ -5,6 +5,7 @@
  */
 #include "format/summary.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +48,22 @@ static struct dtn_field *place(struct dtn_summary *s, const struct dtn_tensor *t
 	return &s->field[s->n++];
 }
 
+/* Counters are so short that their value is shown instead of skipped. */
+static uint64_t read_counter(struct dtn_field *f, struct dtn_reader *in, int i)
+{
+	uint8_t bytes[8];
+	struct dtn_chunk c;
+
+	if (!dtn_read_chunk(in, i, &c))
+		return 0;
+	dtn_decode_chunk(dtn_reader_name(in), &f->t, &c, bytes);
+	f->counted = true;
+	f->count = 0;
+	for (int k = 8; k-- > 0;)
+		f->count = (int64_t)((uint64_t)f->count << 8 | bytes[k]);
+	return c.stored;
+}
+
 static void add_record(struct dtn_summary *s, struct dtn_reader *in, const struct dtn_record *r)
 {
 	s->records++;
@@ -54,7 +71,8 @@ static void add_record(struct dtn_summary *s, struct dtn_reader *in, const struc
 	for (int i = 0; i < r->tensors; i++) {
 		const struct dtn_tensor *t = &r->tensor[i];
 		struct dtn_field *f = place(s, t, i);
-		uint64_t stored = dtn_skip_tensor(in, i);
+		bool counter = f && t->role == DTN_COUNTER && t->type == DTN_I64 && t->bytes == 8;
+		uint64_t stored = counter ? read_counter(f, in, i) : dtn_skip_tensor(in, i);
 		s->bytes += t->bytes;
 		s->stored += stored;
 		if (t->role == DTN_PARAM)
@@ -91,4 +109,28 @@ void dtn_summary_release(struct dtn_summary *s)
 	dtn_prov_release(&s->prov);
 	free(s->field);
 	memset(s, 0, sizeof(*s));
+}
+
+const char *dtn_summary_kind(const struct dtn_summary *s)
+{
+	static char other[24];
+
+	if (s->kind == DTN_SAMPLES || s->kind == DTN_MODEL)
+		return s->kind == DTN_SAMPLES ? "samples" : "model";
+	snprintf(other, sizeof(other), s->kind < 0 ? "mixed" : "kind %d", s->kind);
+	return other;
+}
+
+const char *dtn_field_type(const struct dtn_field *f)
+{
+	static char other[8];
+	const char *name = dtn_type_name(f->t.type);
+
+	snprintf(other, sizeof(other), "0x%02x", (unsigned)f->t.type & 0xff);
+	return strcmp(name, "?") ? name : other;
+}
+
+uint64_t dtn_field_extent(const struct dtn_field *f, int d)
+{
+	return d == 0 && f->t.batched ? f->rows : f->t.dim[d];
 }
