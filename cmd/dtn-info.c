@@ -23,10 +23,11 @@ static const struct dtn_option options[] = {
 };
 
 static const struct dtn_command command = {
-	"[OPTION]... [STREAM...]", "say what is in a stream of samples or a model", options, DTN_OUTPUT
+	"[OPTION]... [STREAM...]", "say what is in a stream of samples or a model", options,
+	DTN_OUTPUT
 };
 
-/* --- in words ---------------------------------------------------------------------------------------- */
+/* --- in words ----------------------------------------------------------------------------- */
 
 static double ratio(uint64_t bytes, uint64_t stored)
 {
@@ -65,16 +66,16 @@ static void print_fields(FILE *out, const struct dtn_summary *s)
 		dims = (int)strlen(shape) > dims ? (int)strlen(shape) : dims;
 	}
 	if (s->n > 0)
-		fprintf(out, "\n  %-9s  %-*s  %-5s  %-*s  %12s  %6s\n", "role", name, "name", "dtype", dims,
-			"dims", "bytes", "ratio");
+		fprintf(out, "\n  %-9s  %-*s  %-5s  %-*s  %12s  %6s\n", "role", name, "name",
+			"dtype", dims, "dims", "bytes", "ratio");
 	for (int i = 0; i < s->n; i++) {
 		const struct dtn_field *f = &s->field[i];
 		if (repeats(s, f))
 			continue;
 		print_shape(shape, sizeof(shape), f);
-		fprintf(out, "  %-9s  %-*s  %-5s  %-*s  %12llu  %6.2f\n", dtn_role_name(f->t.role), name,
-			f->t.name, dtn_field_type(f), dims, shape, (unsigned long long)f->bytes,
-			ratio(f->bytes, f->stored));
+		fprintf(out, "  %-9s  %-*s  %-5s  %-*s  %12llu  %6.2f\n", dtn_role_name(f->t.role),
+			name, f->t.name, dtn_field_type(f), dims, shape,
+			(unsigned long long)f->bytes, ratio(f->bytes, f->stored));
 	}
 	if (s->more)
 		fprintf(out, "  and %llu more\n", (unsigned long long)s->more);
@@ -104,7 +105,8 @@ static void print_roles(FILE *out, const struct dtn_summary *s)
 		count[s->field[i].t.role & 255]++;
 	for (int role = 0, some = 0; role < 256; role++)
 		if (count[role])
-			fprintf(out, "%s %d %s", some++ ? "," : "", count[role], dtn_role_name(role));
+			fprintf(out, "%s %d %s", some++ ? "," : "", count[role],
+				dtn_role_name(role));
 	fputc('\n', out);
 }
 
@@ -171,7 +173,7 @@ static void print_list(FILE *out, const struct dtn_summary *s, const char *name)
 	print_texts(out, s);
 }
 
-/* --- check and dump --------------------------------------------------------------------------------------- */
+/* --- check and dump ----------------------------------------------------------------------- */
 
 static void check(struct dtn_reader *in)
 {
@@ -186,8 +188,8 @@ static void check(struct dtn_reader *in)
 					;
 }
 
-/* NAME is a field of samples, a model's weights, counters and the like; what belongs to a weight has
- * its name, too, and wants the role before it: ema:NAME. */
+/* NAME is a field of samples, a model's weights, counters and the like; what belongs to a weight
+ * has its name, too, and wants the role before it: ema:NAME. */
 static bool wanted(const struct dtn_tensor *t, const char *name)
 {
 	const char *role = dtn_role_name(t->role);
@@ -217,7 +219,7 @@ static bool dump(struct dtn_reader *in, const char *name, struct dtn_output *out
 	return found;
 }
 
-/* --- the program -------------------------------------------------------------------------------------------- */
+/* --- the program -------------------------------------------------------------------------- */
 
 struct job {
 	enum mode mode;
@@ -228,7 +230,7 @@ struct job {
 static void choose(struct job *job, enum mode mode)
 {
 	if (job->mode != LIST && job->mode != mode)
-		dtn_usage("only one of --check, --json, --dump and --devices can be done at a time");
+		dtn_usage("only one of --check, --json, --dump and --devices at a time");
 	job->mode = mode;
 }
 

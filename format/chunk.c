@@ -21,7 +21,7 @@ void dtn_chunks_begin(struct dtn_reader *r)
 	stand_at(r, 0);
 }
 
-/* --- the CHNK frame ------------------------------------------------------------------------------- */
+/* --- the CHNK frame ----------------------------------------------------------------------- */
 
 /* A chunk that is stored as it is lies within its frame, at a multiple of 64 from HEAD. */
 static void place_raw(struct dtn_reader *r, struct dtn_chunk *c, const uint8_t *body, size_t n,
@@ -31,7 +31,8 @@ static void place_raw(struct dtn_reader *r, struct dtn_chunk *c, const uint8_t *
 
 	if (c->stored != c->raw)
 		dtn_reader_die(r, "invalid chunk size");
-	if (at < 36 || at > DTN_RAW_OFFSET_MOST || (frame_at + at) % 64 != 0 || n != at - 16 + c->raw)
+	if (at < 36 || at > DTN_RAW_OFFSET_MOST || (frame_at + at) % 64 != 0 ||
+	    n != at - 16 + c->raw)
 		dtn_reader_die(r, "malformed chunk");
 	for (size_t i = DTN_CHNK_BODY; i < at - 16; i++)
 		if (body[i] != 0)
@@ -77,8 +78,10 @@ static _Noreturn void corrupt(struct dtn_reader *r, const char *reason)
 	const char *name = r->record.tensor[r->tensor].name;
 
 	if (reason == dtn_codec_mismatch)
-		dtn_reader_die(r, "checksum mismatch (tensor %s, chunk %u)", name, (unsigned)r->chunk);
-	dtn_reader_die(r, "corrupt chunk (tensor %s, chunk %u: %s)", name, (unsigned)r->chunk, reason);
+		dtn_reader_die(r, "checksum mismatch (tensor %s, chunk %u)", name,
+			       (unsigned)r->chunk);
+	dtn_reader_die(r, "corrupt chunk (tensor %s, chunk %u: %s)", name, (unsigned)r->chunk,
+		       reason);
 }
 
 static void done(struct dtn_reader *r, const struct dtn_chunk *c)
@@ -147,7 +150,7 @@ void dtn_chunks_skip(struct dtn_reader *r)
 	r->in_record = false;
 }
 
-/* --- for the reader's callers ----------------------------------------------------------------------- */
+/* --- for the reader's callers ------------------------------------------------------------- */
 
 bool dtn_read_chunk(struct dtn_reader *r, int i, struct dtn_chunk *c)
 {
@@ -171,8 +174,8 @@ static void prepare(struct dtn_reader *r)
 	}
 }
 
-/* Room for `needed` bytes of a tensor in the reader's own buffer.  It is never more than twice what has
- * arrived, or GROW_FROM, whatever the header claims. */
+/* Room for `needed` bytes of a tensor in the reader's own buffer.  It is never more than twice what
+ * has arrived, or GROW_FROM, whatever the header claims. */
 static uint8_t *grow(struct dtn_reader *r, uint64_t bytes, uint64_t needed)
 {
 	uint64_t size = 2 * (uint64_t)r->own_size;
@@ -195,8 +198,8 @@ const void *dtn_read_part(struct dtn_reader *r, int i, size_t *n)
 		return NULL;
 	prepare(r);
 	read_chunk(r, &c);
-	reason = dtn_codec_decode(r->context, &r->record.tensor[i], &c, grow(r, r->chunk_size, c.raw),
-				  r->scratch);
+	reason = dtn_codec_decode(r->context, &r->record.tensor[i], &c,
+				  grow(r, r->chunk_size, c.raw), r->scratch);
 	if (reason)
 		corrupt(r, reason);
 	done(r, &c);

@@ -39,7 +39,7 @@ const char *dtn_codec_check(const struct dtn_chunk *c, size_t chunk_size)
 	if (size == 0)
 		return "no content size";
 	if (!single)
-		window = (((uint64_t)8 + (p[5] & 7)) << (p[5] >> 3)) << 7;      /* 2^(10+e) * (8+m)/8 */
+		window = (((uint64_t)8 + (p[5] & 7)) << (p[5] >> 3)) << 7;  /* 2^(10+e) * (8+m)/8 */
 	at += !single;
 	if (c->stored < at + size)
 		return "short frame header";
@@ -85,11 +85,13 @@ const char *dtn_codec_decode(void *context, const struct dtn_tensor *t, const st
 	return reason;
 }
 
-void dtn_decode_chunk(const char *name, const struct dtn_tensor *t, const struct dtn_chunk *c, void *into)
+void dtn_decode_chunk(const char *name, const struct dtn_tensor *t, const struct dtn_chunk *c,
+		      void *into)
 {
 	ZSTD_DCtx *context = ZSTD_createDCtx();
 	void *scratch = dtn_alloc_aligned(c->raw);
-	const char *reason = context ? dtn_codec_decode(context, t, c, into, scratch) : "out of memory";
+	const char *reason =
+		context ? dtn_codec_decode(context, t, c, into, scratch) : "out of memory";
 
 	ZSTD_freeDCtx(context);
 	free(scratch);

@@ -11,7 +11,8 @@
 
 enum { MOST = 4096 };
 
-static const char always[] = "-j= --threads= -o= --output= -q --quiet -v --verbose --force --no-prov";
+static const char always[] =
+	"-j= --threads= -o= --output= -q --quiet -v --verbose --force --no-prov";
 
 /* The entry "--name" or "--name=" of a list that the n bytes at `word` name in full or cut short;
  * NULL: none.  A letter must fit exactly. */

@@ -26,7 +26,7 @@ enum dtn_role {
 
 const char *dtn_role_name(int role);    /* "image", "adam_m", …; "role N" for private ones */
 
-/* --- metadata: ordered, unique keys, UTF-8 values ------------------------------------------- */
+/* --- metadata: ordered, unique keys, UTF-8 values ----------------------------------------- */
 
 struct dtn_meta {
 	int n, cap;
@@ -38,24 +38,24 @@ void dtn_meta_set(struct dtn_meta *, const char *key, const char *format, ...) D
 void dtn_meta_copy(struct dtn_meta *to, const struct dtn_meta *from);   /* replaces equal keys */
 void dtn_meta_release(struct dtn_meta *);
 
-/* --- provenance: one line per program run --------------------------------------------------- */
+/* --- provenance: one line per program run ------------------------------------------------- */
 
 struct dtn_prov {
 	int n, cap;
-	struct dtn_run_line { char *parents, *program, *version, *command; } *line;    /* id = index + 1 */
-};
+	struct dtn_run_line { char *parents, *program, *version, *command; } *line;
+};                                      /* the id of line[i] is i + 1 */
 
 /* Add this run, whose parents are all lines that nobody names as a parent yet.  `leave_out` lists
- * options that cannot change the output, separated by spaces: "--log= -b= --resume" ('=' marks those
- * that take an argument); -j -o -q -v --force and --no-prov are always left out.  So are the given
- * operands, which are pointers into argv, as dtn_args finds them: names of streams say nothing that
- * the stream does not.  0, NULL: keep the operands. */
+ * options that cannot change the output, separated by spaces: "--log= -b= --resume" ('=' marks
+ * those that take an argument); -j -o -q -v --force and --no-prov are always left out.  So are the
+ * given operands, which are pointers into argv, as dtn_args finds them: names of streams say
+ * nothing that the stream does not.  0, NULL: keep the operands. */
 void dtn_prov_add(struct dtn_prov *, int argc, char **argv, const char *leave_out, int operands,
 		  char *const *operand);
-void dtn_prov_merge(struct dtn_prov *, const struct dtn_prov *);        /* renumbers, drops repeats */
+void dtn_prov_merge(struct dtn_prov *, const struct dtn_prov *);        /* renumbers, no repeats */
 void dtn_prov_release(struct dtn_prov *);
 
-/* --- records --------------------------------------------------------------------------------- */
+/* --- records ------------------------------------------------------------------------------ */
 
 enum { DTN_MAX_RANK = 8, DTN_MAX_NAME = 255 };
 
@@ -80,7 +80,7 @@ struct dtn_record {
 struct dtn_tensor dtn_tensor(const char *name, int role, int type, bool batched, int rank,
 			     const uint64_t *dim);
 
-/* --- reading --------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------ */
 
 struct dtn_reader;      /* hidden, to spare callers its state */
 struct dtn_writer;
@@ -91,10 +91,10 @@ struct dtn_reader *dtn_reader_open(int operands, char *const *operand, enum dtn_
 void dtn_reader_close(struct dtn_reader *);
 
 void dtn_reader_limit(struct dtn_reader *, uint64_t max_record);        /* bytes; default 1 GiB */
-void dtn_reader_threads(struct dtn_reader *, int threads);              /* decompression; default 1 */
-void dtn_reader_check_index(struct dtn_reader *);       /* die where INDX is wrong, not only when it is used */
+void dtn_reader_threads(struct dtn_reader *, int threads);      /* decompression; default 1 */
+void dtn_reader_check_index(struct dtn_reader *);       /* die where INDX is wrong, used or not */
 
-/* Write frames that nobody here understands, but that may be passed on, to this writer as they come. */
+/* Write frames that nobody here understands, but that may be passed on, to this writer. */
 void dtn_reader_pass_on(struct dtn_reader *, struct dtn_writer *);
 
 /* Go to the next segment (reading to the end of this one); false: a clean end of input.  Dies where
@@ -106,12 +106,13 @@ uint32_t dtn_reader_chunk_size(const struct dtn_reader *);
 const struct dtn_meta *dtn_reader_meta(const struct dtn_reader *);
 const struct dtn_prov *dtn_reader_prov(const struct dtn_reader *);
 
-/* The next record, skipping what of the last was not read; NULL after the segment's END was seen and
- * verified.  Valid until the next call. */
+/* The next record, skipping what of the last was not read; NULL after the segment's END was seen
+ * and verified.  Valid until the next call. */
 const struct dtn_record *dtn_next_record(struct dtn_reader *);
 
 /* Tensor i of the record, unfiltered, in C order; tensors must be asked for in ascending order.
- * `into`: record->tensor[i].bytes, or NULL for a buffer of the reader's, valid until the next read. */
+ * `into`: room for record->tensor[i].bytes, or NULL for a buffer of the reader's, valid until the
+ * next read. */
 void *dtn_read_tensor(struct dtn_reader *, int i, void *into);
 
 /* The same in parts, for a tensor that need not be in memory whole: its next bytes, valid until the
@@ -131,7 +132,7 @@ uint64_t dtn_reader_offset(const struct dtn_reader *);
 /* Die with status 3: "cars.dtn: record 12: MESSAGE". */
 _Noreturn void dtn_reader_die(const struct dtn_reader *, const char *format, ...) DTN_PRINTF(2, 3);
 
-/* --- chunks as they are: to copy or keep a tensor without decoding it -------------------------- */
+/* --- chunks as they are: to copy or keep a tensor without decoding it --------------------- */
 
 struct dtn_chunk {
 	int codec, filter;              /* codec 1: zstd */
@@ -143,10 +144,11 @@ struct dtn_chunk {
  * checksum is not.  Do not mix with dtn_read_tensor on the same tensor. */
 bool dtn_read_chunk(struct dtn_reader *, int i, struct dtn_chunk *);
 
-/* Decode one chunk of a tensor into `raw` bytes at `into`; dies, naming `name`, where it is corrupt. */
-void dtn_decode_chunk(const char *name, const struct dtn_tensor *, const struct dtn_chunk *, void *into);
+/* Decode one chunk of a tensor into `raw` bytes at `into`; dies, naming `name`, if corrupt. */
+void dtn_decode_chunk(const char *name, const struct dtn_tensor *, const struct dtn_chunk *,
+		      void *into);
 
-/* --- writing --------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------------ */
 
 struct dtn_output;
 
@@ -154,17 +156,17 @@ struct dtn_output;
  * level: zstd's, -5 .. 19; 0 stores. */
 struct dtn_writer *dtn_writer_open(struct dtn_output *output, int level, int threads);
 
-/* The chunk size of the segments that follow, default 1 MiB.  A program that copies chunks as they are
- * sets it to their stream's. */
+/* The chunk size of the segments that follow, default 1 MiB.  A program that copies chunks as they
+ * are sets it to their stream's. */
 void dtn_writer_chunk_size(struct dtn_writer *, uint32_t size);
 void dtn_write_segment(struct dtn_writer *, enum dtn_kind, const struct dtn_meta *,
 		       const struct dtn_prov *);
 
-/* One record: descriptions and where each tensor's bytes are.  seq, first and bytes are filled in by the
- * writer.  The filter follows from type and role: byte-delta for u8, shuffle for floats. */
+/* One record: descriptions and where each tensor's bytes are.  seq, first and bytes are filled in
+ * by the writer.  The filter follows from type and role: byte-delta for u8, shuffle for floats. */
 void dtn_write_record(struct dtn_writer *, struct dtn_record *, const void *const data[]);
 
-/* The same in parts, for tensors that are copied as they are: describe, then every tensor's chunks. */
+/* The same in parts, for tensors that are copied as they are: describe, then all their chunks. */
 void dtn_write_describe(struct dtn_writer *, struct dtn_record *);
 void dtn_write_tensor(struct dtn_writer *, const void *data);
 void dtn_write_chunk(struct dtn_writer *, const struct dtn_chunk *);

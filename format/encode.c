@@ -39,7 +39,7 @@ void dtn_encoder_close(struct dtn_encoder *e)
 	free(e);
 }
 
-/* --- XXH64, the checksum of a zstd frame [Collet, xxHash specification] ------------------------------- */
+/* --- XXH64, the checksum of a zstd frame [Collet, xxHash specification] ------------------- */
 
 static const uint64_t P1 = 0x9e3779b185ebca87, P2 = 0xc2b2ae3d27d4eb4f, P3 = 0x165667b19e3779f9,
 		      P4 = 0x85ebca77c2b2ae63, P5 = 0x27d4eb2f165667c5;
@@ -88,7 +88,7 @@ static uint64_t xxh64(const uint8_t *p, size_t n)
 	return h ^ h >> 32;
 }
 
-/* --- frames --------------------------------------------------------------------------------------------- */
+/* --- frames ------------------------------------------------------------------------------- */
 
 /* Frame header (one segment, checksum, 4 bytes of content size), raw blocks, checksum. */
 size_t dtn_store(uint8_t *to, const uint8_t *from, uint32_t n)
@@ -108,15 +108,16 @@ size_t dtn_store(uint8_t *to, const uint8_t *from, uint32_t n)
 	return (size_t)(p + 4 - to);
 }
 
-static const void *filtered(struct dtn_encoder *e, const struct dtn_tensor *t, const struct dtn_chunk *c,
-			    const void *from)
+static const void *filtered(struct dtn_encoder *e, const struct dtn_tensor *t,
+			    const struct dtn_chunk *c, const void *from)
 {
 	if (e->size < c->raw) {
 		free(e->filtered);
 		e->filtered = dtn_alloc_aligned(c->raw);
 		e->size = c->raw;
 	}
-	dtn_filter(e->filtered, from, c->raw, c->filter, dtn_type_size(t->type), dtn_filter_distance(t));
+	dtn_filter(e->filtered, from, c->raw, c->filter, dtn_type_size(t->type),
+		   dtn_filter_distance(t));
 	return e->filtered;
 }
 

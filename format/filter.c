@@ -113,7 +113,8 @@ static void undelta(uint8_t *to, size_t n, size_t distance)
 		to[i] = (uint8_t)(to[i] + to[i - distance]);
 }
 
-void dtn_filter(uint8_t *to, const uint8_t *from, size_t n, int filter, size_t size, size_t distance)
+void dtn_filter(uint8_t *to, const uint8_t *from, size_t n, int filter, size_t size,
+		size_t distance)
 {
 	if (filter == DTN_DELTA)
 		delta(to, from, n, distance);
@@ -123,7 +124,8 @@ void dtn_filter(uint8_t *to, const uint8_t *from, size_t n, int filter, size_t s
 		memcpy(to, from, n);
 }
 
-void dtn_unfilter(uint8_t *to, const uint8_t *from, size_t n, int filter, size_t size, size_t distance)
+void dtn_unfilter(uint8_t *to, const uint8_t *from, size_t n, int filter, size_t size,
+		  size_t distance)
 {
 	if (filter == DTN_SHUFFLE_DELTA) {
 		/* Nobody writes it now, so it may be slow: undo the sums while gathering. */

@@ -44,7 +44,7 @@ enum {
 };
 #define DTN_DIM_MOST    ((uint64_t)1 << 40)     /* also of a tensor's bytes */
 
-/* --- little-endian integers, wherever they lie ------------------------------------------------ */
+/* --- little-endian integers, wherever they lie -------------------------------------------- */
 
 static inline uint32_t dtn_get16(const uint8_t *p)
 {
@@ -69,10 +69,10 @@ const char *dtn_bytes_text(uint64_t);   /* "1 GiB", "1000 bytes"; valid until th
 
 uint32_t dtn_crc(uint32_t crc, const void *, size_t);   /* CRC-32 as in zlib; begin with 0 */
 
-/* Make a whole frame at `frame`, whose body of n bytes already lies at frame + 16; returns its size. */
+/* Make a frame at `frame` whose body of n bytes already lies at frame + 16; returns its size. */
 size_t dtn_frame_close(uint8_t *frame, uint32_t tag, uint32_t flags, size_t n);
 
-/* --- text in META, PROV and FAIL ---------------------------------------------------------------- */
+/* --- text in META, PROV and FAIL ---------------------------------------------------------- */
 
 /* The first n bytes as they stand in a frame: \n, \t and \\ written so, other controls and broken
  * UTF-8 made visible first.  Allocated. */
@@ -81,17 +81,17 @@ char *dtn_text_escape(const char *, size_t n);
 /* The reverse; NULL and a reason where it is no such text. */
 char *dtn_text_unescape(const uint8_t *, size_t n, const char **reason);
 
-/* --- META and PROV: bytes and structs; a reason, or NULL where all is well ------------------------ */
+/* --- META and PROV: bytes and structs; a reason, or NULL where all is well ---------------- */
 
 const char *dtn_meta_parse(struct dtn_meta *, const uint8_t *, size_t n);
 char *dtn_meta_print(const struct dtn_meta *, size_t *n);       /* allocated */
 const char *dtn_prov_parse(struct dtn_prov *, const uint8_t *, size_t n);
 char *dtn_prov_print(const struct dtn_prov *, size_t *n);
 
-/* One more run of this program, the child of all lines without children; `command` is taken over. */
+/* One more run of this program, a child of all that have none; `command` is taken over. */
 void dtn_prov_append(struct dtn_prov *, char *command);
 
-/* --- filters ------------------------------------------------------------------------------------- */
+/* --- filters ------------------------------------------------------------------------------ */
 
 enum { DTN_PLAIN = 0, DTN_SHUFFLE = 1, DTN_DELTA = 2, DTN_SHUFFLE_DELTA = 3 };
 
@@ -99,10 +99,12 @@ int dtn_filter_for(int type);
 size_t dtn_filter_distance(const struct dtn_tensor *);  /* of DTN_DELTA, 1 .. 16 bytes */
 
 /* What a filter does to a chunk of n bytes; `size` is the element's. */
-void dtn_filter(uint8_t *to, const uint8_t *from, size_t n, int filter, size_t size, size_t distance);
-void dtn_unfilter(uint8_t *to, const uint8_t *from, size_t n, int filter, size_t size, size_t distance);
+void dtn_filter(uint8_t *to, const uint8_t *from, size_t n, int filter, size_t size,
+		size_t distance);
+void dtn_unfilter(uint8_t *to, const uint8_t *from, size_t n, int filter, size_t size,
+		  size_t distance);
 
-/* --- records -------------------------------------------------------------------------------------- */
+/* --- records ------------------------------------------------------------------------------ */
 
 struct dtn_names { uint64_t *slot; size_t cap, n; };    /* the (role, name) pairs seen so far */
 
@@ -113,15 +115,15 @@ void dtn_names_clear(struct dtn_names *);
 bool dtn_tensor_size(const struct dtn_tensor *, uint64_t *bytes);
 bool dtn_tensor_name_ok(const char *name, size_t n);
 
-/* The body of a RECD into record->tensor (room: as many as it counts); a reason, allocated, or NULL. */
+/* The body of a RECD into a record, whose `tensor` is reallocated; a reason, allocated, or NULL. */
 char *dtn_record_parse(struct dtn_record *, const uint8_t *body, size_t n, struct dtn_names *);
 size_t dtn_record_print(const struct dtn_record *, uint8_t *body);      /* body NULL: count only */
 
-/* --- zstd frames ------------------------------------------------------------------------------------ */
+/* --- zstd frames -------------------------------------------------------------------------- */
 
 size_t dtn_codec_bound(size_t raw);
 
-/* Is it one whole zstd frame as a chunk must be?  The header and the length only; a reason, or NULL. */
+/* Is it one zstd frame as a chunk must be?  The header and the length only; a reason, or NULL. */
 const char *dtn_codec_check(const struct dtn_chunk *, size_t chunk_size);
 
 /* Decode one chunk into `raw` bytes at `to`.  `scratch` holds as much.  A reason, or NULL. */
@@ -140,10 +142,10 @@ size_t dtn_store(uint8_t *to, const uint8_t *from, uint32_t n);
 void dtn_encode(struct dtn_encoder *, const struct dtn_tensor *, struct dtn_chunk *c,
 		const void *from, uint8_t *to, size_t most);
 
-/* --- the index ---------------------------------------------------------------------------------------- */
+/* --- the index ---------------------------------------------------------------------------- */
 
-/* Every stride-th record's place.  It is thinned to every second entry when full, so it never exceeds
- * 1 MiB however long the segment. */
+/* Every stride-th record's place.  It is thinned to every second entry when full, so it never
+ * exceeds 1 MiB however long the segment. */
 struct dtn_index {
 	uint32_t n, cap, stride;
 	struct dtn_place { uint64_t offset, first; } *place;
@@ -155,7 +157,7 @@ size_t dtn_index_print(const struct dtn_index *, uint8_t *body);        /* 8 + 1
 bool dtn_index_size_ok(const uint8_t *body, size_t n);
 bool dtn_index_matches(const struct dtn_index *, const uint8_t *body, uint64_t records);
 
-/* --- the input --------------------------------------------------------------------------------------------- */
+/* --- the input ---------------------------------------------------------------------------- */
 
 struct dtn_source {
 	int operands, next;

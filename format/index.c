@@ -1,6 +1,6 @@
 /* index.c -- where records begin, for readers that can seek: the body of an INDX frame.
  *
- *      0 entries   4 stride   8 (offset from HEAD, first sample) for record 0, stride, 2*stride, ...
+ *      0 entries   4 stride   8 (offset from HEAD, first sample) of records 0, stride, 2*stride ...
  */
 #include "format/frame.h"
 
@@ -48,17 +48,20 @@ size_t dtn_index_print(const struct dtn_index *x, uint8_t *body)
 
 bool dtn_index_size_ok(const uint8_t *body, size_t n)
 {
-	return n >= 8 && dtn_get32(body) <= DTN_INDX_ENTRIES && n == 8 + 16 * (size_t)dtn_get32(body);
+	return n >= 8 && dtn_get32(body) <= DTN_INDX_ENTRIES &&
+	       n == 8 + 16 * (size_t)dtn_get32(body);
 }
 
 /* `x` has listed every record that was read; its stride and the frame's may differ, but one divides
  * the other, so every entry at the greater of both can be compared. */
 bool dtn_index_matches(const struct dtn_index *x, const uint8_t *body, uint64_t records)
 {
-	uint64_t n = dtn_get32(body), stride = dtn_get32(body + 4), ours = x->stride ? x->stride : 1;
+	uint64_t n = dtn_get32(body), stride = dtn_get32(body + 4);
+	uint64_t ours = x->stride ? x->stride : 1;
 	uint64_t step = stride > ours ? stride : ours;
 
-	if (stride == 0 || (stride & (stride - 1)) != 0 || n != records / stride + (records % stride != 0))
+	if (stride == 0 || (stride & (stride - 1)) != 0 ||
+	    n != records / stride + (records % stride != 0))
 		return false;
 	for (uint64_t record = 0; record < records; record += step) {
 		const uint8_t *entry = body + 8 + 16 * (record / stride);

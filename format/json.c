@@ -23,8 +23,8 @@ static void print_count(FILE *out, const char *key, uint64_t value)
 
 static void print_tensor(FILE *out, const struct dtn_field *f)
 {
-	fprintf(out, "{\"name\": \"%s\", \"role\": \"%s\", \"dtype\": \"%s\", \"dims\": [", f->t.name,
-		dtn_role_name(f->t.role), dtn_field_type(f));
+	fprintf(out, "{\"name\": \"%s\", \"role\": \"%s\", \"dtype\": \"%s\", \"dims\": [",
+		f->t.name, dtn_role_name(f->t.role), dtn_field_type(f));
 	for (int d = 0; d < f->t.rank; d++)
 		fprintf(out, d ? ", %llu" : "%llu", (unsigned long long)dtn_field_extent(f, d));
 	fprintf(out, "], \"varies\": %s, \"records\": %llu, \"bytes\": %llu, \"stored\": %llu",
@@ -52,8 +52,9 @@ static void print_prov(FILE *out, const struct dtn_prov *p)
 	fputs(",\n  \"provenance\": [", out);
 	for (int i = 0; i < p->n; i++) {
 		const struct dtn_run_line *l = &p->line[i];
-		fprintf(out, "%s{\"id\": %d, \"parents\": [%s], \"program\": ", i ? ",\n    " : "\n    ",
-			i + 1, strcmp(l->parents, "-") ? l->parents : "");
+		fputs(i ? ",\n    " : "\n    ", out);
+		fprintf(out, "{\"id\": %d, \"parents\": [%s], \"program\": ", i + 1,
+			strcmp(l->parents, "-") ? l->parents : "");
 		print_string(out, l->program);
 		fputs(", \"version\": ", out);
 		print_string(out, l->version);
@@ -66,7 +67,8 @@ static void print_prov(FILE *out, const struct dtn_prov *p)
 
 void dtn_summary_json(FILE *out, const struct dtn_summary *s)
 {
-	fprintf(out, "{\n  \"kind\": \"%s\",\n  \"version\": \"1.%d\"", dtn_summary_kind(s), s->minor);
+	fprintf(out, "{\n  \"kind\": \"%s\",\n  \"version\": \"1.%d\"", dtn_summary_kind(s),
+		s->minor);
 	print_count(out, "segments", s->segments);
 	print_count(out, "records", s->records);
 	print_count(out, "samples", s->samples);

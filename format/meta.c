@@ -89,7 +89,8 @@ static bool key_ok(const char *key, size_t n)
 }
 
 /* One line, without its newline. */
-static const char *parse_line(struct dtn_meta *m, struct dtn_names *seen, const uint8_t *line, size_t n)
+static const char *parse_line(struct dtn_meta *m, struct dtn_names *seen, const uint8_t *line,
+			      size_t n)
 {
 	const uint8_t *equals = memchr(line, '=', n);
 	size_t length = equals ? (size_t)(equals - line) : 0;

@@ -37,7 +37,7 @@ static void append(struct dtn_prov *p, struct dtn_run_line line)
 	p->line[p->n++] = line;
 }
 
-/* --- parents: "-" or "1,3,4" -------------------------------------------------------------------- */
+/* --- parents: "-" or "1,3,4" -------------------------------------------------------------- */
 
 /* The next number of a list of parents, moving the cursor behind it; 0 at the end. */
 static int next_parent(const char **list)
@@ -96,7 +96,7 @@ static bool parents_ok(const char *text, int id)
 	}
 }
 
-/* --- too many lines ------------------------------------------------------------------------------ */
+/* --- too many lines ----------------------------------------------------------------------- */
 
 static size_t printed_size(const struct dtn_prov *p)
 {
@@ -108,10 +108,11 @@ static size_t printed_size(const struct dtn_prov *p)
 
 static bool is_elision(const struct dtn_run_line *l, int *count)
 {
-	return !strcmp(l->program, "dtn") && sscanf(l->command, "elided %6d", count) == 1 && *count > 0;
+	return !strcmp(l->program, "dtn") && sscanf(l->command, "elided %6d", count) == 1 &&
+	       *count > 0;
 }
 
-/* Replace the lines first .. last-1 by one that counts them; it inherits their surviving parents. */
+/* Replace the lines first .. last-1 by one that counts them; it inherits their other parents. */
 static void elide(struct dtn_prov *p, int first, int last)
 {
 	struct dtn_prov out = { 0 };
@@ -122,7 +123,7 @@ static void elide(struct dtn_prov *p, int first, int last)
 		struct dtn_run_line *l = &p->line[i];
 		const char *list = l->parents;
 		int earlier = 1;
-		new_id[i + 1] = i < first ? i + 1 : i < last ? first + 1 : i + 1 - (last - first - 1);
+		new_id[i + 1] = i < first ? i + 1 : i < last ? first + 1 : i + 2 - (last - first);
 		if (i >= first && i < last) {
 			for (int id; (id = next_parent(&list)) != 0;)
 				marked[id] = id <= first;
@@ -130,7 +131,8 @@ static void elide(struct dtn_prov *p, int first, int last)
 			free_line(l);
 		}
 		if (i == last - 1)
-			append(&out, (struct dtn_run_line){ print_parents(marked, first), dtn_strdup("dtn"),
+			append(&out, (struct dtn_run_line){
+				print_parents(marked, first), dtn_strdup("dtn"),
 				dtn_strdup(DTN_VERSION), dtn_format("elided %d", count) });
 		if (i >= first && i < last)
 			continue;
@@ -159,7 +161,7 @@ static void trim(struct dtn_prov *p)
 	}
 }
 
-/* --- what programs do ------------------------------------------------------------------------------ */
+/* --- what programs do --------------------------------------------------------------------- */
 
 void dtn_prov_append(struct dtn_prov *p, char *command)
 {
@@ -180,8 +182,10 @@ void dtn_prov_append(struct dtn_prov *p, char *command)
 static int find(const struct dtn_prov *p, const struct dtn_run_line *l)
 {
 	for (int i = 0; i < p->n; i++)
-		if (!strcmp(p->line[i].parents, l->parents) && !strcmp(p->line[i].program, l->program) &&
-		    !strcmp(p->line[i].version, l->version) && !strcmp(p->line[i].command, l->command))
+		if (!strcmp(p->line[i].parents, l->parents) &&
+		    !strcmp(p->line[i].program, l->program) &&
+		    !strcmp(p->line[i].version, l->version) &&
+		    !strcmp(p->line[i].command, l->command))
 			return i + 1;
 	return 0;
 }
@@ -206,7 +210,7 @@ void dtn_prov_merge(struct dtn_prov *to, const struct dtn_prov *from)
 	trim(to);
 }
 
-/* --- as bytes ---------------------------------------------------------------------------------------- */
+/* --- as bytes ----------------------------------------------------------------------------- */
 
 /* The line "id TAB parents TAB program TAB version TAB command", without its newline. */
 static const char *parse_line(struct dtn_prov *p, const uint8_t *text, size_t n)

@@ -1,7 +1,7 @@
 /* reader.c -- segments and records of a stream, checked as they come.
  *
- * A frame's length is compared with the limit of its kind before the frame is read, and its checksum
- * before its body is looked at.
+ * A frame's length is compared with the limit of its kind before the frame is read, and its
+ * checksum before its body is looked at.
  */
 #include "format/reader.h"
 
@@ -48,7 +48,7 @@ const struct dtn_prov *dtn_reader_prov(const struct dtn_reader *r) { return &r->
 const char *dtn_reader_name(const struct dtn_reader *r) { return r->source.name; }
 uint64_t dtn_reader_offset(const struct dtn_reader *r) { return r->source.offset; }
 
-/* --- frames ------------------------------------------------------------------------------------ */
+/* --- frames ------------------------------------------------------------------------------- */
 
 static void parse_frame(struct dtn_frame *frame, const uint8_t *p)
 {
@@ -72,7 +72,8 @@ struct dtn_frame dtn_frame_peek(struct dtn_reader *r)
 	return frame;
 }
 
-const uint8_t *dtn_frame_read(struct dtn_reader *r, struct dtn_frame *frame, size_t least, size_t most)
+const uint8_t *dtn_frame_read(struct dtn_reader *r, struct dtn_frame *frame, size_t least,
+			      size_t most)
 {
 	size_t size = frame->length + 8, got;
 	const uint8_t *p;
@@ -95,7 +96,7 @@ const uint8_t *dtn_frame_read(struct dtn_reader *r, struct dtn_frame *frame, siz
 	return p + DTN_FRAME_HEADER;
 }
 
-/* --- the beginning of a segment ------------------------------------------------------------------ */
+/* --- the beginning of a segment ----------------------------------------------------------- */
 
 /* Do the n <= 16 bytes begin a HEAD?  The length is not looked at. */
 static bool begins_head(const uint8_t *p, size_t n)
@@ -149,7 +150,8 @@ static void read_head(struct dtn_reader *r, const uint8_t *p)
 	r->kind = (int)dtn_get16(p + 4);
 	r->chunk_size = dtn_get32(p + 16);
 	if (major != 1)
-		dtn_reader_die(r, "format version %u.%d not supported (this program reads 1.x)", major, r->minor);
+		dtn_reader_die(r, "format version %u.%d not supported (this program reads 1.x)",
+			       major, r->minor);
 	if (dtn_get32(p + 8) != 0)
 		dtn_reader_die(r, "requires unsupported feature 0x%x", (unsigned)dtn_get32(p + 8));
 	if (r->chunk_size < DTN_CHUNK_LEAST || r->chunk_size > DTN_CHUNK_MOST ||
@@ -159,7 +161,7 @@ static void read_head(struct dtn_reader *r, const uint8_t *p)
 		dtn_reader_die(r, "reserved field is not zero");
 }
 
-/* A producer that failed before it knew what to say writes kind 0 and FAIL: the failure is the news. */
+/* A producer that failed before it knew what to say writes kind 0 and FAIL, which is the news. */
 static void check_kind(struct dtn_reader *r)
 {
 	static const char *const name[] = { "nothing", "samples", "a model" };
@@ -173,7 +175,8 @@ static void check_kind(struct dtn_reader *r)
 	if (r->wanted == DTN_ANY || r->kind == (int)r->wanted)
 		return;
 	snprintf(other, sizeof(other), "kind %d", r->kind);
-	dtn_reader_die(r, "expected %s, found %s", name[r->wanted], r->kind < 3 ? name[r->kind] : other);
+	dtn_reader_die(r, "expected %s, found %s", name[r->wanted],
+		       r->kind < 3 ? name[r->kind] : other);
 }
 
 /* Is the next frame of this tag?  Then read it. */
@@ -238,7 +241,7 @@ bool dtn_next_segment(struct dtn_reader *r)
 	return true;
 }
 
-/* --- records, and the end of a segment ------------------------------------------------------------ */
+/* --- records, and the end of a segment ---------------------------------------------------- */
 
 static void read_record(struct dtn_reader *r, struct dtn_frame *frame)
 {
@@ -259,7 +262,8 @@ static void read_record(struct dtn_reader *r, struct dtn_frame *frame)
 		dtn_reader_die(r, "records out of order");
 	for (int i = 0; i < r->record.tensors; i++)
 		if (!dtn_add(&total, total, r->record.tensor[i].bytes) || total > r->most)
-			dtn_reader_die(r, "record exceeds --max-record (%s)", dtn_bytes_text(r->most));
+			dtn_reader_die(r, "record exceeds --max-record (%s)",
+				       dtn_bytes_text(r->most));
 	if (r->check_index)
 		dtn_index_add(&r->index, r->records, offset, r->samples);
 	r->records++;

@@ -1,4 +1,7 @@
-/* reader.h -- the state of a reader: segments and records are read in reader.c, chunks in chunk.c. */
+/* reader.h -- the state of a reader.
+ *
+ * Segments and records are read in reader.c, chunks in chunk.c; trouble.c says what is wrong.
+ */
 #ifndef DTN_READER_H
 #define DTN_READER_H
 
@@ -48,15 +51,16 @@ struct dtn_frame {
 /* Look at the next frame's header; the input must go on. */
 struct dtn_frame dtn_frame_peek(struct dtn_reader *);
 
-/* Read that frame whole, check its checksum and move behind it; its body is valid until the next call. */
+/* Read that frame whole, check its checksum and move behind it; the body is valid until the next
+ * call. */
 const uint8_t *dtn_frame_read(struct dtn_reader *, struct dtn_frame *, size_t least, size_t most);
 
 /* Its tag as text, valid until the next call; is it one of version 1.0? */
 const char *dtn_tag_text(uint32_t tag);
 bool dtn_tag_known(uint32_t tag);
 
-/* What ends the program: a frame out of place, FAIL, the input's end within `frame` or (NULL) where one
- * should begin. */
+/* What ends the program: a frame out of place, FAIL, the input's end within `frame` or (NULL) where
+ * one should begin. */
 _Noreturn void dtn_frame_unexpected(struct dtn_reader *, const struct dtn_frame *);
 _Noreturn void dtn_frame_fail(struct dtn_reader *, struct dtn_frame *);         /* at FAIL */
 _Noreturn void dtn_reader_truncated(struct dtn_reader *, const struct dtn_frame *);

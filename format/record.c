@@ -66,7 +66,8 @@ bool dtn_tensor_size(const struct dtn_tensor *t, uint64_t *bytes)
 
 bool dtn_tensor_name_ok(const char *name, size_t n)
 {
-	static const char rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/-";
+	static const char rest[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/-";
 
 	if (n < 1 || n > DTN_MAX_NAME || strchr(".:/-", name[0]))
 		return false;
@@ -76,7 +77,7 @@ bool dtn_tensor_name_ok(const char *name, size_t n)
 	return true;
 }
 
-/* --- the set of names ----------------------------------------------------------------------------- */
+/* --- the set of names --------------------------------------------------------------------- */
 
 /* FNV-1a, 64 bits.  Only this is kept of a name: that two differing names meet by accident is less
  * likely than an unnoticed error of the disk. */
@@ -123,7 +124,7 @@ void dtn_names_clear(struct dtn_names *s)
 	memset(s, 0, sizeof(*s));
 }
 
-/* --- the body of RECD ------------------------------------------------------------------------------- */
+/* --- the body of RECD --------------------------------------------------------------------- */
 
 static char *because(const char *what)
 {
@@ -137,7 +138,8 @@ static char *parse_tensor(struct dtn_tensor *t, const uint8_t *p, size_t left, u
 	size_t rank, length, end;
 
 	memset(t, 0, sizeof(*t));
-	if (left < 8 || p[1] > DTN_MAX_RANK || dtn_get16(p + 4) == 0 || dtn_get16(p + 4) > DTN_MAX_NAME)
+	if (left < 8 || p[1] > DTN_MAX_RANK || dtn_get16(p + 4) == 0 ||
+	    dtn_get16(p + 4) > DTN_MAX_NAME)
 		return because("malformed descriptor");
 	rank = p[1];
 	length = dtn_get16(p + 4);
@@ -160,7 +162,8 @@ static char *parse_tensor(struct dtn_tensor *t, const uint8_t *p, size_t left, u
 	for (size_t i = 0; i < rank; i++)
 		t->dim[i] = dtn_get64(p + 8 + 8 * i);
 	if (dtn_type_size(t->type) > 8)
-		return dtn_format("tensor %s: dtype 0x%02x not supported", t->name, (unsigned)t->type);
+		return dtn_format("tensor %s: dtype 0x%02x not supported", t->name,
+				  (unsigned)t->type);
 	if (!dtn_tensor_size(t, &t->bytes))
 		return dtn_format("tensor %s: size overflow", t->name);
 	if (t->batched && (rank == 0 || t->dim[0] != samples))

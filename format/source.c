@@ -143,7 +143,7 @@ bool dtn_source_skip(struct dtn_source *s, uint64_t n)
 	return true;
 }
 
-/* --- what else it may be --------------------------------------------------------------------------- */
+/* --- what else it may be ------------------------------------------------------------------ */
 
 static bool looks_like_text(const uint8_t *p, size_t n)
 {

@@ -16,7 +16,8 @@ static bool same_shape(const struct dtn_tensor *a, const struct dtn_tensor *b)
 	int from = a->batched && b->batched;    /* the batch may differ */
 
 	return a->type == b->type && a->batched == b->batched && a->rank == b->rank &&
-	       !memcmp(a->dim + from, b->dim + from, sizeof(a->dim) - (size_t)from * sizeof(a->dim[0]));
+	       !memcmp(a->dim + from, b->dim + from,
+		       sizeof(a->dim) - (size_t)from * sizeof(a->dim[0]));
 }
 
 static bool is(const struct dtn_field *f, const struct dtn_tensor *t)

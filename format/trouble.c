@@ -24,7 +24,8 @@ _Noreturn void dtn_reader_die(const struct dtn_reader *r, const char *format, ..
 		snprintf(segment, sizeof(segment), "segment %d: ", r->segments);
 	if (r->place >= 0)
 		snprintf(record, sizeof(record), "record %lld: ", (long long)r->place);
-	dtn_die(DTN_INPUT, "%s: %s%s%s", r->source.name, segment, record, text ? text : "out of memory");
+	dtn_die(DTN_INPUT, "%s: %s%s%s", r->source.name, segment, record,
+		text ? text : "out of memory");
 }
 
 /* dtn_die makes the characters visible where they are not. */
@@ -71,13 +72,15 @@ _Noreturn void dtn_frame_unexpected(struct dtn_reader *r, const struct dtn_frame
 	if (dtn_tag_known(frame->tag))
 		dtn_reader_die(r, "unexpected frame \"%s\"", dtn_tag_text(frame->tag));
 	if (frame->flags & 1)
-		dtn_reader_die(r, "unexpected frame \"%s\" within a record", dtn_tag_text(frame->tag));
+		dtn_reader_die(r, "unexpected frame \"%s\" within a record",
+			       dtn_tag_text(frame->tag));
 	dtn_reader_die(r, "unknown frame \"%s\"", dtn_tag_text(frame->tag));
 }
 
 _Noreturn void dtn_frame_fail(struct dtn_reader *r, struct dtn_frame *frame)
 {
-	const uint8_t *body = dtn_frame_read(r, frame, DTN_FAIL_BODY, DTN_FAIL_BODY + DTN_FAIL_TEXT);
+	const uint8_t *body =
+		dtn_frame_read(r, frame, DTN_FAIL_BODY, DTN_FAIL_BODY + DTN_FAIL_TEXT);
 	uint32_t status = dtn_get32(body);
 	char *text = dtn_escape((const char *)body + DTN_FAIL_BODY, frame->n - DTN_FAIL_BODY);
 	size_t n = strlen(text);
@@ -86,5 +89,6 @@ _Noreturn void dtn_frame_fail(struct dtn_reader *r, struct dtn_frame *frame)
 		DIE_OUTSIDE(r, "malformed FAIL frame");
 	while (n > 0 && text[n - 1] == ':')     /* which would ask dtn_die for an errno of ours */
 		text[--n] = '\0';
-	dtn_die(DTN_INPUT, "%s: upstream failed: %s", r->source.name, *text ? text : "no reason given");
+	dtn_die(DTN_INPUT, "%s: upstream failed: %s", r->source.name,
+		*text ? text : "no reason given");
 }

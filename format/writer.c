@@ -1,8 +1,8 @@
 /* writer.c -- segments and records, written so that a reader can notice whatever happens to them.
  *
- * Frames are put together in one buffer, chunks compressed right into it, and written when it is full
- * and after each record, so that the next program can begin.  At no moment does the buffer hold half
- * a frame: when the program dies, what it holds is written and FAIL after it.
+ * Frames are put together in one buffer, chunks compressed right into it, and written when it is
+ * full and after each record, so that the next program can begin.  At no moment does the buffer
+ * hold half a frame: when the program dies, what it holds is written and FAIL after it.
  */
 #include "format/frame.h"
 #include "lib/output.h"
@@ -38,7 +38,7 @@ struct dtn_writer {
 	uint64_t left;                  /* its bytes that were not written yet */
 };
 
-/* --- bytes and frames ----------------------------------------------------------------------------- */
+/* --- bytes and frames --------------------------------------------------------------------- */
 
 static void flush(struct dtn_writer *w)
 {
@@ -90,7 +90,7 @@ static uint64_t position(const struct dtn_writer *w)
 	return w->written + w->n;
 }
 
-/* --- death ------------------------------------------------------------------------------------------ */
+/* --- death -------------------------------------------------------------------------------- */
 
 static void fill_head(uint8_t *body, int kind, uint32_t chunk_size)
 {
@@ -105,7 +105,8 @@ static size_t fill_reason(uint8_t *to, const char *text)
 {
 	static const char passed_on[] = "upstream failed: ";
 	const char *first = strstr(text, passed_on);
-	char *whole = first ? dtn_strdup(first + strlen(passed_on)) : dtn_format("%s: %s", dtn_program, text);
+	char *whole = first ? dtn_strdup(first + strlen(passed_on))
+			    : dtn_format("%s: %s", dtn_program, text);
 	size_t n = strlen(whole);
 
 	if (n > DTN_FAIL_TEXT)
@@ -132,12 +133,13 @@ static void write_anyway(int fd, const uint8_t *p, size_t n)
 	}
 }
 
-/* A file that appears only complete needs no FAIL.  After a failed write nobody knows where the reader
- * stands, so nothing more is said. */
+/* A file that appears only complete needs no FAIL.  After a failed write nobody knows where the
+ * reader stands, so nothing more is said. */
 static void say_fail(void *arg, enum dtn_status status, const char *text)
 {
 	struct dtn_writer *w = arg;
-	uint8_t last[DTN_HEAD_BODY + 2 * DTN_FRAME_EXTRA + DTN_FAIL_BODY + DTN_FAIL_TEXT], *p = last;
+	uint8_t last[DTN_HEAD_BODY + 2 * DTN_FRAME_EXTRA + DTN_FAIL_BODY + DTN_FAIL_TEXT];
+	uint8_t *p = last;
 	size_t n;
 
 	if (w->flushing || w->output->temporary)
@@ -154,7 +156,7 @@ static void say_fail(void *arg, enum dtn_status status, const char *text)
 	write_anyway(w->output->fd, last, (size_t)(p - last));
 }
 
-/* --- segments ----------------------------------------------------------------------------------------- */
+/* --- segments ----------------------------------------------------------------------------- */
 
 struct dtn_writer *dtn_writer_open(struct dtn_output *output, int level, int threads)
 {
@@ -245,7 +247,7 @@ void dtn_writer_close(struct dtn_writer *w)
 	free(w);
 }
 
-/* --- records -------------------------------------------------------------------------------------------- */
+/* --- records ------------------------------------------------------------------------------ */
 
 /* Go to the next tensor that has bytes; after the last one the record is whole. */
 static void next_tensor(struct dtn_writer *w)

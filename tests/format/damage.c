@@ -80,8 +80,10 @@ static int flips(struct bytes b, uint64_t good, int *harmless)
 		b.p[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		if (o.status == 0 && *seen == good) {
 			(*harmless)++;
-		} else if (o.status != DTN_INPUT || strchr(o.said, '\n') != o.said + strlen(o.said) - 1) {
-			printf("# bit %zu of byte %zu: status %d, %s\n", bit % 8, bit / 8, o.status, o.said);
+		} else if (o.status != DTN_INPUT ||
+			   strchr(o.said, '\n') != o.said + strlen(o.said) - 1) {
+			printf("# bit %zu of byte %zu: status %d, %s\n", bit % 8, bit / 8, o.status,
+			       o.said);
 			wrong++;
 		}
 	}
@@ -121,7 +123,8 @@ int main(void)
 	memcpy(two.p + b.n, b.p, b.n);
 	two.n = 2 * b.n;
 	failed |= report("so are those of two streams in a row", truncations(two, b.n));
-	failed |= report("each flipped bit is noticed or changes nothing", flips(b, good, &harmless));
+	failed |=
+		report("each flipped bit is noticed or changes nothing", flips(b, good, &harmless));
 	printf("# %d of %zu bits change nothing\n", harmless, 8 * b.n);
 	free(b.p);
 	free(two.p);

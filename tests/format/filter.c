@@ -36,7 +36,9 @@ static void define(uint8_t *to, const uint8_t *from, size_t n, int filter, size_
 
 static int check(int filter, size_t size, size_t d)
 {
-	static const size_t counts[] = { 0, 1, 2, 3, 5, 15, 16, 17, 31, 32, 33, 255, 256, 257, 511 };
+	static const size_t counts[] = {
+		0, 1, 2, 3, 5, 15, 16, 17, 31, 32, 33, 255, 256, 257, 511
+	};
 	uint8_t from[MOST], want[MOST], got[MOST + 1], back[MOST + 1];
 
 	for (size_t k = 0; k < sizeof(counts) / sizeof(counts[0]); k++) {
@@ -60,10 +62,17 @@ static int check(int filter, size_t size, size_t d)
 static int distance(void)
 {
 	static const struct { int rank, type; uint64_t dim[2]; size_t want; } cases[] = {
-		{ 0, DTN_U8, { 0 }, 1 }, { 1, DTN_U8, { 3 }, 3 }, { 2, DTN_U8, { 9, 1 }, 1 },
-		{ 2, DTN_U8, { 9, 16 }, 16 }, { 2, DTN_U8, { 9, 17 }, 1 }, { 2, DTN_F32, { 9, 3 }, 12 },
-		{ 2, DTN_F32, { 9, 4 }, 16 }, { 2, DTN_F32, { 9, 5 }, 1 }, { 2, DTN_F64, { 9, 2 }, 16 },
-		{ 2, DTN_U8, { 9, 0 }, 1 }, { 2, DTN_F64, { 9, (uint64_t)1 << 40 }, 1 },
+		{ 0, DTN_U8, { 0 }, 1 },
+		{ 1, DTN_U8, { 3 }, 3 },
+		{ 2, DTN_U8, { 9, 1 }, 1 },
+		{ 2, DTN_U8, { 9, 16 }, 16 },
+		{ 2, DTN_U8, { 9, 17 }, 1 },
+		{ 2, DTN_F32, { 9, 3 }, 12 },
+		{ 2, DTN_F32, { 9, 4 }, 16 },
+		{ 2, DTN_F32, { 9, 5 }, 1 },
+		{ 2, DTN_F64, { 9, 2 }, 16 },
+		{ 2, DTN_U8, { 9, 0 }, 1 },
+		{ 2, DTN_F64, { 9, (uint64_t)1 << 40 }, 1 },
 	};
 	int wrong = 0;
 

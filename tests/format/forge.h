@@ -51,9 +51,10 @@ static inline uint64_t get(const uint8_t *p, int width)
 	return v;
 }
 
-/* --- pieces ------------------------------------------------------------------------------------------ */
+/* --- pieces ------------------------------------------------------------------------------- */
 
-static inline struct piece *forge_insert(struct forge *f, int at, const char *tag, const void *data, size_t n)
+static inline struct piece *forge_insert(struct forge *f, int at, const char *tag, const void *data,
+					 size_t n)
 {
 	struct piece *s = &f->piece[at];
 
@@ -109,7 +110,7 @@ static inline void forge_free(struct forge *f)
 		forge_remove(f, f->n - 1);
 }
 
-/* --- a record --------------------------------------------------------------------------------------------- */
+/* --- a record ----------------------------------------------------------------------------- */
 
 struct forged_tensor {
 	const char *name;
@@ -117,8 +118,8 @@ struct forged_tensor {
 	uint64_t dim[9];
 };
 
-static inline struct piece *forge_record(struct forge *f, int at, uint64_t seq, uint64_t first, uint32_t samples,
-					 int n, const struct forged_tensor *t)
+static inline struct piece *forge_record(struct forge *f, int at, uint64_t seq, uint64_t first,
+					 uint32_t samples, int n, const struct forged_tensor *t)
 {
 	uint8_t body[4096] = { 0 }, *p = body + 24;
 
@@ -142,7 +143,8 @@ static inline struct piece *forge_record(struct forge *f, int at, uint64_t seq, 
 }
 
 /* CHNK and its zstd frame, at places `at` and `at + 1`. */
-static inline void forge_chunk(struct forge *f, int at, int tensor, int chunk, const void *data, size_t n)
+static inline void forge_chunk(struct forge *f, int at, int tensor, int chunk, const void *data,
+			       size_t n)
 {
 	uint8_t body[20] = { 0 };
 	size_t bound = ZSTD_compressBound(n), stored;
@@ -206,7 +208,7 @@ static inline void forge_model(struct forge *f)
 	forge_frame(f, f->n, "END ", 0, NULL, 44);
 }
 
-/* --- sealing ------------------------------------------------------------------------------------------------ */
+/* --- sealing ------------------------------------------------------------------------------ */
 
 /* What INDX says where nobody said otherwise: every record of the stream. */
 static inline void fill_index(struct forge *f, struct piece *index)
@@ -263,7 +265,7 @@ static inline struct bytes forge_join(struct forge *f)
 	return out;
 }
 
-/* --- run something in a process of its own ---------------------------------------------------------------------- */
+/* --- run something in a process of its own ------------------------------------------------ */
 
 struct outcome {
 	int status;             /* exit status, or 128 + signal */
@@ -273,7 +275,8 @@ struct outcome {
 };
 
 /* Run `what` with the bytes on stdin, in a file or, where `pipe`, from a pipe. */
-static inline struct outcome forge_run(struct bytes in, bool through_pipe, void (*what)(void *), void *arg)
+static inline struct outcome forge_run(struct bytes in, bool through_pipe, void (*what)(void *),
+				       void *arg)
 {
 	struct outcome o = { 0 };
 	int err[2], data[2] = { -1, -1 }, status;

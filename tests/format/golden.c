@@ -82,7 +82,8 @@ static const char *compare(struct dtn_reader *in)
 
 	if (!dtn_next_segment(in) || dtn_reader_kind(in) != DTN_SAMPLES)
 		return "no samples";
-	if (strcmp(dtn_meta_get(dtn_reader_meta(in), "x.text"), "line\nand\ttab and \\ and \xe2\x82\xac"))
+	if (strcmp(dtn_meta_get(dtn_reader_meta(in), "x.text"),
+		   "line\nand\ttab and \\ and \xe2\x82\xac"))
 		return "other metadata";
 	if (dtn_reader_prov(in)->n != 2 || strcmp(dtn_reader_prov(in)->line[1].parents, "1") ||
 	    strcmp(dtn_reader_prov(in)->line[1].command, "golden 'a b' 'it'\\''s'"))

@@ -18,7 +18,10 @@ static void end_and_index_missing(struct forge *f) { cut(f, f->n - 2); }
 static void index_missing(struct forge *f) { forge_remove(f, at(f, "INDX", 0)); }
 static void head_only(struct forge *f) { cut(f, 1); }
 static void head_missing(struct forge *f) { forge_remove(f, 0); }
-static void chunk_missing(struct forge *f) { forge_remove(f, at(f, "CHNK", 1)), forge_remove(f, at(f, "ZSTD", 1)); }
+static void chunk_missing(struct forge *f)
+{
+	forge_remove(f, at(f, "CHNK", 1)), forge_remove(f, at(f, "ZSTD", 1));
+}
 static void payload_missing(struct forge *f) { forge_remove(f, at(f, "ZSTD", 1)); }
 static void cut_after_chnk(struct forge *f) { cut(f, at(f, "CHNK", 0) + 1); }
 static void no_texts(struct forge *f) { forge_remove(f, 1), forge_remove(f, 1); }
@@ -27,13 +30,22 @@ static void meta_twice(struct forge *f) { forge_text(f, 2, "META", "a=1\n"); }
 static void prov_before_meta(struct forge *f) { forge_text(f, 1, "PROV", ""); }
 static void head_inside(struct forge *f) { forge_frame(f, at(f, "RECD", 1), "HEAD", 0, NULL, 44); }
 static void stray_chunk(struct forge *f) { forge_chunk(f, at(f, "RECD", 1), 0, 0, "abc", 3); }
-static void stray_zstd(struct forge *f) { forge_insert(f, at(f, "RECD", 1), "ZSTD", f->piece[5].p, f->piece[5].n); }
+static void stray_zstd(struct forge *f)
+{
+	forge_insert(f, at(f, "RECD", 1), "ZSTD", f->piece[5].p, f->piece[5].n);
+}
 static void index_twice(struct forge *f) { forge_frame(f, at(f, "INDX", 0), "INDX", 0, NULL, 40); }
-static void end_twice(struct forge *f) { forge_frame(f, f->n, "END ", 0, NULL, 44)->keep = KEEP_END; }
+static void end_twice(struct forge *f)
+{
+	forge_frame(f, f->n, "END ", 0, NULL, 44)->keep = KEEP_END;
+}
 static void garbage(struct forge *f) { forge_insert(f, f->n, "", "garbage", 7)->keep = BARE; }
 static void zeros_after(struct forge *f) { forge_insert(f, f->n, "", NULL, 512)->keep = BARE; }
 static void newline_after(struct forge *f) { forge_insert(f, f->n, "", "\n", 1)->keep = BARE; }
-static void zstd_after(struct forge *f) { forge_insert(f, f->n, "", f->piece[5].p, f->piece[5].n)->keep = BARE; }
+static void zstd_after(struct forge *f)
+{
+	forge_insert(f, f->n, "", f->piece[5].p, f->piece[5].n)->keep = BARE;
+}
 
 static void half_frame(struct forge *f)
 {
@@ -84,8 +96,10 @@ static void bytes_after_frame(struct forge *f)
 static void window(struct forge *f)
 {
 	struct piece *z = &f->piece[at(f, "ZSTD", 0)];
-	static const uint8_t frame[] = { 0x28, 0xb5, 0x2f, 0xfd, 0x84, 21 << 3, IMAGE, 0, 0, 0, (IMAGE << 3 & 0xff) | 1,
-					 IMAGE >> 5, 0 };
+	static const uint8_t frame[] = {
+		0x28, 0xb5, 0x2f, 0xfd, 0x84, 21 << 3, IMAGE, 0, 0, 0,
+		(IMAGE << 3 & 0xff) | 1, IMAGE >> 5, 0
+	};
 
 	z->p = realloc(z->p, sizeof(frame) + IMAGE + 4);
 	memset(z->p, 0, sizeof(frame) + IMAGE + 4);
@@ -132,7 +146,8 @@ static void product_80(struct forge *f)
 
 static void product_8_times_256(struct forge *f)
 {
-	only_tensor(f, (struct forged_tensor){ "x", 0, 0, 0, 8, { 256, 256, 256, 256, 256, 256, 256, 256 } });
+	only_tensor(f, (struct forged_tensor){
+		"x", 0, 0, 0, 8, { 256, 256, 256, 256, 256, 256, 256, 256 } });
 }
 
 static void product_int64(struct forge *f)
@@ -191,11 +206,26 @@ static void ancillary_most(struct forge *f)
 	forge_frame(f, at(f, "INDX", 0), "more", 1, NULL, (1 << 20) - 12);
 }
 
-static void ancillary_crc(struct forge *f) { forge_frame(f, at(f, "RECD", 1), "note", 1, "hello", 5)->keep = KEEP_CRC; }
-static void ancillary_large(struct forge *f) { forge_frame(f, at(f, "RECD", 1), "note", 1, NULL, 1 << 20); }
-static void ancillary_bits(struct forge *f) { forge_frame(f, at(f, "RECD", 1), "note", 3, "hello", 5); }
-static void ancillary_inside(struct forge *f) { forge_frame(f, at(f, "CHNK", 1), "note", 1, "hello", 5); }
-static void ancillary_before_end(struct forge *f) { forge_frame(f, f->n - 1, "note", 1, "hello", 5); }
+static void ancillary_crc(struct forge *f)
+{
+	forge_frame(f, at(f, "RECD", 1), "note", 1, "hello", 5)->keep = KEEP_CRC;
+}
+static void ancillary_large(struct forge *f)
+{
+	forge_frame(f, at(f, "RECD", 1), "note", 1, NULL, 1 << 20);
+}
+static void ancillary_bits(struct forge *f)
+{
+	forge_frame(f, at(f, "RECD", 1), "note", 3, "hello", 5);
+}
+static void ancillary_inside(struct forge *f)
+{
+	forge_frame(f, at(f, "CHNK", 1), "note", 1, "hello", 5);
+}
+static void ancillary_before_end(struct forge *f)
+{
+	forge_frame(f, f->n - 1, "note", 1, "hello", 5);
+}
 static void ancillary_before_meta(struct forge *f) { forge_frame(f, 1, "note", 1, "hello", 5); }
 
 static void meta_large(struct forge *f)
@@ -342,9 +372,11 @@ static const struct {
 	{ "no-texts", no_texts, NULL, NULL },
 	{ "no-index", index_missing, NULL, NULL },
 	{ "end-missing", end_missing, "truncated: end marker missing after record 1", NULL },
-	{ "index-missing", end_and_index_missing, "truncated: end marker missing after record 1", NULL },
+	{ "index-missing", end_and_index_missing, "truncated: end marker missing after record 1",
+	  NULL },
 	{ "head-only", head_only, "truncated: end marker missing after the header", NULL },
-	{ "head-missing", head_missing, "not a dtn stream (it begins with a META frame, without header)", NULL },
+	{ "head-missing", head_missing,
+	  "not a dtn stream (it begins with a META frame, without header)", NULL },
 	{ "chunk-missing", chunk_missing, "record 0: unexpected frame \"RECD\"", NULL },
 	{ "payload-missing", payload_missing, "record 0: corrupt chunk", NULL },
 	{ "cut-after-chnk", cut_after_chnk, "truncated in record 0", NULL },
@@ -363,9 +395,12 @@ static const struct {
 	{ "zstd-after", zstd_after, "trailing data after end of stream", NULL },
 	{ "xxh", wrong_xxh, "record 0: checksum mismatch (tensor image, chunk 0)", NULL },
 	{ "grafted", grafted, "end marker does not match stream", NULL },
-	{ "two-frames", two_frames, "record 0: corrupt chunk (tensor label, chunk 0: bytes after the frame)", NULL },
-	{ "bytes-after-frame", bytes_after_frame, "record 0: corrupt chunk (tensor label, chunk 0: bytes after", NULL },
-	{ "window", window, "record 0: corrupt chunk (tensor image, chunk 0: window too large)", NULL },
+	{ "two-frames", two_frames,
+	  "record 0: corrupt chunk (tensor label, chunk 0: bytes after the frame)", NULL },
+	{ "bytes-after-frame", bytes_after_frame,
+	  "record 0: corrupt chunk (tensor label, chunk 0: bytes after", NULL },
+	{ "window", window, "record 0: corrupt chunk (tensor image, chunk 0: window too large)",
+	  NULL },
 	{ "swapped", swapped, "record 0 missing", NULL },
 	{ "duplicate", duplicate, "record 0: duplicate tensor \"image\"", NULL },
 	{ "product-64", product_64, "record 0: tensor x: size overflow", NULL },
@@ -383,7 +418,8 @@ static const struct {
 	{ "ancillary-crc", ancillary_crc, "checksum mismatch in note frame", NULL },
 	{ "ancillary-large", ancillary_large, "invalid length of note frame", NULL },
 	{ "ancillary-bits", ancillary_bits, "reserved field is not zero", NULL },
-	{ "ancillary-inside", ancillary_inside, "record 0: unexpected frame \"note\" within a record", NULL },
+	{ "ancillary-inside", ancillary_inside,
+	  "record 0: unexpected frame \"note\" within a record", NULL },
 	{ "ancillary-before-end", ancillary_before_end, "unexpected frame \"note\"", NULL },
 	{ "ancillary-before-meta", ancillary_before_meta, "unexpected frame \"META\"", NULL },
 	{ "meta-large", meta_large, "invalid length of META frame", NULL },

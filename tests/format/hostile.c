@@ -65,11 +65,12 @@ static void judge(const char *name, const char *how, const struct outcome *o, co
 			       o->status == 0 && !*o->said;
 
 	if (!right) {
-		printf("not ok %s (%s): status %d, wanted \"%s\", got \"%s\"\n", name, how, o->status,
-		       message ? message : "", o->said);
+		printf("not ok %s (%s): status %d, wanted \"%s\", got \"%s\"\n", name, how,
+		       o->status, message ? message : "", o->said);
 		failed++;
 	} else if (o->seconds > MOST_SECONDS || o->kib - least_kib > MOST_KIB) {
-		printf("not ok %s (%s): %.1f s, %ld KiB\n", name, how, o->seconds, o->kib - least_kib);
+		printf("not ok %s (%s): %.1f s, %ld KiB\n", name, how, o->seconds,
+		       o->kib - least_kib);
 		failed++;
 	}
 }
@@ -91,7 +92,8 @@ static void save(const char *name, struct bytes b, const char *message)
 /* What only decoding can find. */
 static bool in_payload(const char *message)
 {
-	return message && (strstr(message, "corrupt chunk") || strstr(message, "checksum mismatch (tensor"));
+	return message &&
+	       (strstr(message, "corrupt chunk") || strstr(message, "checksum mismatch (tensor"));
 }
 
 static void test(const char *name, struct bytes b, const char *message)
@@ -155,7 +157,8 @@ static void test_lengths(void)
 			s = &f.piece[forge_find(&f, tags[t], 0)];
 			put(s->p + 4, lengths[k], 4);
 			s->keep = KEEP_LENGTH;
-			snprintf(name, sizeof(name), "length-%.*s-%u", (int)strcspn(tags[t], " "), tags[t], lengths[k]);
+			snprintf(name, sizeof(name), "length-%.*s-%u", (int)strcspn(tags[t], " "),
+				 tags[t], lengths[k]);
 			snprintf(message, sizeof(message), "invalid length of %.*s frame",
 				 (int)strcspn(tags[t], " "), tags[t]);
 			test_forge(name, &f, message);
@@ -201,7 +204,8 @@ static void test_beginnings(void)
 	char name[32];
 
 	for (size_t i = 0; i < COUNT(strangers); i++)
-		test(strangers[i].name, (struct bytes){ (uint8_t *)strangers[i].data, strangers[i].n },
+		test(strangers[i].name,
+		     (struct bytes){ (uint8_t *)strangers[i].data, strangers[i].n },
 		     strangers[i].message);
 	forge_samples(&f);
 	b = forge_join(&f);

@@ -51,7 +51,7 @@ static void end(struct dtn_writer *w, struct dtn_output *o)
 	dtn_output_commit(o);
 }
 
-/* --- types and sizes ----------------------------------------------------------------------------------- */
+/* --- types and sizes ---------------------------------------------------------------------- */
 
 static const int types[] = {
 	DTN_U8, DTN_I32, DTN_I64, DTN_F16, DTN_F32, DTN_F64, DTN_BF16, 0x10, 0x01, 0x40, 0x73
@@ -61,7 +61,9 @@ enum { TYPES = sizeof(types) / sizeof(types[0]), SIZES = 11 };
 static uint64_t size_of(int k, int type, uint32_t chunk)
 {
 	uint64_t whole = chunk / dtn_type_size(type);
-	const uint64_t sizes[SIZES] = { 0, 1, 2, 255, 65535, 65536, 65537, whole - 1, whole, whole + 1, 3 * whole + 7 };
+	const uint64_t sizes[SIZES] = {
+		0, 1, 2, 255, 65535, 65536, 65537, whole - 1, whole, whole + 1, 3 * whole + 7
+	};
 
 	return sizes[k];
 }
@@ -105,7 +107,8 @@ static const char *read_types(const struct setting *s, const uint8_t *data, int 
 			const uint8_t *got;
 			uint8_t *own = NULL;
 			size_t n, at = 0;
-			if (r->tensors != TYPES || t->type != types[i] || t->dim[0] != size_of(k, types[i], s->chunk))
+			if (r->tensors != TYPES || t->type != types[i] ||
+			    t->dim[0] != size_of(k, types[i], s->chunk))
 				return "wrong description";
 			if (how == 3 && (i + k) % 2)
 				continue;
@@ -133,7 +136,8 @@ static const char *read_types(const struct setting *s, const uint8_t *data, int 
 static void test_types(void)
 {
 	static const struct setting settings[] = {
-		{ 1, 1, 1 << 20 }, { 0, 1, 1 << 20 }, { -5, 1, 1 << 16 }, { 1, 3, 1 << 16 }, { 3, 2, 1 << 22 }
+		{ 1, 1, 1 << 20 }, { 0, 1, 1 << 20 }, { -5, 1, 1 << 16 }, { 1, 3, 1 << 16 },
+		{ 3, 2, 1 << 22 }
 	};
 	uint8_t *data = noise(64 << 20, 1);
 
@@ -143,14 +147,15 @@ static void test_types(void)
 			char name[80];
 			if (how == 0)
 				write_types(s, data);
-			snprintf(name, sizeof(name), "every type and size, level %d, threads %d, chunk %u, way %d",
+			snprintf(name, sizeof(name),
+				 "every type and size, level %d, threads %d, chunk %u, way %d",
 				 s->level, s->threads, (unsigned)s->chunk, how);
 			report(name, read_types(s, data, how));
 		}
 	free(data);
 }
 
-/* --- the same bytes for any number of threads --------------------------------------------------------------- */
+/* --- the same bytes for any number of threads --------------------------------------------- */
 
 static struct bytes slurp(void)
 {
@@ -160,6 +165,11 @@ static struct bytes slurp(void)
 	b.n = fread(b.p, 1, 64 << 20, f);
 	fclose(f);
 	return b;
+}
+
+static bool equal(struct bytes a, struct bytes b)
+{
+	return a.n == b.n && !memcmp(a.p, b.p, a.n);
 }
 
 static void test_threads(void)
@@ -175,8 +185,11 @@ static void test_threads(void)
 		struct bytes b;
 		dtn_write_segment(w, DTN_SAMPLES, NULL, NULL);
 		for (uint64_t k = 1; k < 4; k++) {
-			struct dtn_tensor t = dtn_tensor("image", DTN_IMAGE, DTN_U8, true, 2, (uint64_t[]){ k, 3000000 });
-			struct dtn_record r = { .samples = (uint32_t)k, .tensors = 1, .tensor = &t };
+			struct dtn_tensor t = dtn_tensor("image", DTN_IMAGE, DTN_U8, true, 2,
+							 (uint64_t[]){ k, 3000000 });
+			struct dtn_record r = {
+				.samples = (uint32_t)k, .tensors = 1, .tensor = &t
+			};
 			dtn_write_record(w, &r, (const void *[]){ data });
 		}
 		end(w, &o);
@@ -191,7 +204,7 @@ static void test_threads(void)
 	report("the same bytes for any number of threads", why);
 }
 
-/* --- two operands are one stream; kinds; copies of chunks ------------------------------------------------------ */
+/* --- two operands are one stream; kinds; copies of chunks --------------------------------- */
 
 static void write_images(enum dtn_kind kind, int level, int records)
 {
@@ -209,7 +222,8 @@ static void write_images(enum dtn_kind kind, int level, int records)
 		struct dtn_tensor t[2];
 		struct dtn_record r = { .samples = 10, .tensors = 2, .tensor = t };
 		snprintf(name, sizeof(name), "image%d", kind == DTN_MODEL ? k : 0);
-		t[0] = dtn_tensor(name, DTN_IMAGE, DTN_U8, true, 4, (uint64_t[]){ 10, 100, 100, 3 });
+		t[0] = dtn_tensor(name, DTN_IMAGE, DTN_U8, true, 4,
+				  (uint64_t[]){ 10, 100, 100, 3 });
 		snprintf(name, sizeof(name), "w%d", kind == DTN_MODEL ? k : 0);
 		t[1] = dtn_tensor(name, DTN_NONE, DTN_F32, false, 2, (uint64_t[]){ 100, 1000 });
 		dtn_write_record(w, &r, (const void *[]){ data, data + k });
@@ -237,7 +251,8 @@ static void test_concatenation(void)
 		}
 	}
 	dtn_reader_close(in);
-	report("two operands are one stream", segments == 2 && records == 6 && samples == 30 ? NULL : "wrong count");
+	report("two operands are one stream",
+	       segments == 2 && records == 6 && samples == 30 ? NULL : "wrong count");
 }
 
 /* Copy the stream in `path` chunk by chunk onto itself. */
@@ -275,9 +290,9 @@ static void test_copy(void)
 		before = slurp();
 		copy();
 		after = slurp();
-		report(kind == DTN_SAMPLES ? "chunks of samples are copied as they are" :
-		       "chunks of a model are copied as they are",
-		       before.n == after.n && !memcmp(before.p, after.p, before.n) ? NULL : "the copy differs");
+		report(kind == DTN_SAMPLES ? "chunks of samples are copied as they are"
+					   : "chunks of a model are copied as they are",
+		       equal(before, after) ? NULL : "the copy differs");
 		free(before.p);
 		free(after.p);
 	}
@@ -299,7 +314,7 @@ static void test_copy_forged(void)
 	copy();
 	after = slurp();
 	report("unknown frames are passed on where they were",
-	       before.n == after.n && !memcmp(before.p, after.p, before.n) ? NULL : "the copy differs");
+	       equal(before, after) ? NULL : "the copy differs");
 	free(before.p);
 	free(after.p);
 	forge_free(&f);
@@ -322,7 +337,8 @@ static void test_decode_later(void)
 				size_t at = 0;
 				for (; dtn_read_chunk(in, i, &c); at += c.raw)
 					dtn_decode_chunk("x", &r->tensor[i], &c, got + at);
-				if (at != r->tensor[i].bytes || memcmp(got, data + (i ? r->seq : 0), at) != 0)
+				if (at != r->tensor[i].bytes ||
+				    memcmp(got, data + (i ? r->seq : 0), at) != 0)
 					why = "the data differ";
 			}
 	dtn_reader_close(in);
@@ -331,7 +347,7 @@ static void test_decode_later(void)
 	report("kept chunks are decoded later", why);
 }
 
-/* --- ends that are not good ---------------------------------------------------------------------------------------- */
+/* --- ends that are not good --------------------------------------------------------------- */
 
 static void read_all(void *arg)
 {
@@ -346,7 +362,8 @@ static void expect(const char *name, const struct outcome *o, int status, const 
 {
 	char why[5000];
 
-	snprintf(why, sizeof(why), "status %d, said \"%s\", wanted \"%s\"", o->status, o->said, message);
+	snprintf(why, sizeof(why), "status %d, said \"%s\", wanted \"%s\"", o->status, o->said,
+		 message);
 	report(name, o->status == status && strstr(o->said, message) ? NULL : why);
 }
 
@@ -360,7 +377,8 @@ static void test_kinds(void)
 		write_images(i ? DTN_MODEL : DTN_SAMPLES, 1, 1);
 		b = slurp();
 		o = forge_run(b, true, read_all, &want[i]);
-		expect(i ? "a model instead of samples" : "samples instead of a model", &o, DTN_INPUT,
+		expect(i ? "a model instead of samples" : "samples instead of a model", &o,
+		       DTN_INPUT,
 		       i ? "expected samples, found a model" : "expected a model, found samples");
 		free(b.p);
 	}
@@ -372,7 +390,8 @@ static void die_at(void *arg)
 	int moment = *(const int *)arg;
 	struct dtn_output o;
 	struct dtn_writer *w;
-	struct dtn_tensor t = dtn_tensor("image", DTN_IMAGE, DTN_U8, true, 2, (uint64_t[]){ 2, 1 << 20 });
+	struct dtn_tensor t =
+		dtn_tensor("image", DTN_IMAGE, DTN_U8, true, 2, (uint64_t[]){ 2, 1 << 20 });
 	struct dtn_record r = { .samples = 2, .tensors = 1, .tensor = &t };
 	uint8_t *data = noise(2 << 20, 4);
 
@@ -409,13 +428,14 @@ static void test_death(void)
 		snprintf(name, sizeof(name), "death at moment %d is told downstream", moment);
 		if (o.status == DTN_INPUT)
 			o = forge_run(b, true, read_all, &samples);
-		expect(name, &o, DTN_INPUT, moment == 5 ? "stdin: upstream failed: dtn-first: disk on fire\n" :
-		       "stdin: upstream failed: roundtrip: x.png: no image\n");
+		expect(name, &o, DTN_INPUT,
+		       moment == 5 ? "stdin: upstream failed: dtn-first: disk on fire\n"
+				   : "stdin: upstream failed: roundtrip: x.png: no image\n");
 		free(b.p);
 	}
 }
 
-/* --- an index that was thinned ------------------------------------------------------------------------------------------ */
+/* --- an index that was thinned ------------------------------------------------------------ */
 
 static void test_index(void)
 {
