@@ -447,11 +447,11 @@ concatenated() {
 
 # Every n-th prefix of a stream is refused.
 prefixes() {
-	local n found size step=7 file=$D/small.dtn
+	local n found size step=19 file=$D/small.dtn
 	[ "$1" != dtn-png ] || step=1
 	[ $in != model ] || file=$operand
 	size=$(wc -c < "$file")
-	((size < 4000)) || step=$((size / 200))
+	((size < 4000)) || step=$((size / 70))
 	for ((n = 0; n < size; n += step)); do
 		found=0
 		if [ $out = file ]; then
