@@ -197,6 +197,8 @@ void dtn_list_folder(struct dtn_list *l, const char *path)
 	root = dtn_format("%.*s", (int)length, path);
 	search(l, root, NULL);
 	free(root);
+	if (l->files == from)
+		return;
 	qsort_r(l->file + from, l->files - from, sizeof(*l->file), by_path, l->text);
 	classify(l, from, length + 1);
 }
