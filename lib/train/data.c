@@ -131,10 +131,6 @@ static int image_tensor(const struct dtn_data *d, const struct dtn_record *r)
 	if (i < 0)
 		dtn_reader_die(d->reader, "no images to train on");
 	t = &r->tensor[i];
-	if (t->batched && t->rank == 5)
-		dtn_reader_die(d->reader,
-			       "frames of a trajectory (dtn-sample --trace); "
-			       "training wants images");
 	if (t->type != DTN_U8 || t->rank != 4 || !t->batched)
 		dtn_reader_die(d->reader, "tensor \"%s\": training wants u8 images [N,H,W,C]",
 			       t->name);
@@ -161,6 +157,8 @@ static bool next_segment(struct dtn_data *d)
 	if (!dtn_next_segment(d->reader))
 		return false;
 	d->segment++;
+	if (dtn_meta_get(dtn_reader_meta(d->reader), "sample.frames"))
+		dtn_reader_die(d->reader, "frames of dtn-sample --trace; training wants images");
 	if (d->segment == 1)
 		dtn_meta_copy(&d->meta, dtn_reader_meta(d->reader));
 	dtn_prov_merge(&d->prov, dtn_reader_prov(d->reader));

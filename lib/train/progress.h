@@ -2,6 +2,7 @@
 #ifndef DTN_PROGRESS_H
 #define DTN_PROGRESS_H
 
+#include "lib/line.h"
 #include "lib/train/step.h"
 
 /* Where a run ends: at the first limit that it meets.  0: none. */
@@ -11,13 +12,12 @@ struct dtn_limits {
 };
 
 struct dtn_progress {
-	bool terminal;
+	struct dtn_line line;
 	struct dtn_limits limits;
-	double begun, shown;            /* clock */
+	double begun;                   /* clock */
 	double images, seconds, steps;  /* sums that forget: quotients are averages of late */
 	double loss, losses;
 	int64_t step;
-	int width;                      /* of the line on the terminal */
 };
 
 void dtn_progress_init(struct dtn_progress *, struct dtn_limits);
@@ -30,9 +30,6 @@ void dtn_progress_step(struct dtn_progress *, int64_t step, const struct dtn_ste
 double dtn_progress_rate(const struct dtn_progress *);
 
 /* A whole line on stderr, terminal or not. */
-void dtn_progress_line(struct dtn_progress *);
-
-/* Text beside the line that is being rewritten; NULL takes the line away, before a message. */
-void dtn_progress_show(struct dtn_progress *, const char *text);
+void dtn_progress_say(struct dtn_progress *);
 
 #endif

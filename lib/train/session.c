@@ -18,17 +18,11 @@ enum { DEFAULT_STEPS = 20000 };         /* without any limit */
 static void read_count(void *arg, uint64_t images)
 {
 	struct dtn_session *s = arg;
-	double now = dtn_seconds();
-	char text[80];
 
-	snprintf(text, sizeof(text), "%s: reading: %llu images", dtn_program,
-		 (unsigned long long)images);
-	if (now - s->progress.shown >= 0.1) {
-		s->progress.shown = now;
-		dtn_progress_show(&s->progress, text);
-	}
+	if (dtn_line_due(&s->progress.line))
+		dtn_line_show(&s->progress.line, "reading: %llu images", (unsigned long long)images);
 	if (dtn_progress_wanted()) {
-		dtn_progress_show(&s->progress, NULL);
+		dtn_line_clear(&s->progress.line);
 		dtn_note("reading: %llu images", (unsigned long long)images);
 	}
 }
@@ -244,7 +238,7 @@ void dtn_session_prepare(struct dtn_session *s, const struct dtn_training *job,
 	workers = dtn_fit_memory(&s->settings, type, threads);
 	dtn_data_load(&s->data, read_count, s);
 	load_validation(s, threads);
-	dtn_progress_show(&s->progress, NULL);
+	dtn_line_clear(&s->progress.line);
 
 	dtn_trainer_init(&s->trainer, &s->settings, &s->data, backend, type, workers);
 	find_limits(s);

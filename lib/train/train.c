@@ -50,7 +50,7 @@ static void save(struct dtn_session *s, const char *path)
 {
 	struct dtn_meta *meta = &s->store.model.meta;
 
-	dtn_progress_show(&s->progress, NULL);
+	dtn_line_clear(&s->progress.line);
 	if (s->limits.seconds)
 		dtn_meta_set(meta, "train.seconds", "%.3f", elapsed(s));
 	dtn_store_write(&s->store, path, &s->trainer);
@@ -70,7 +70,7 @@ static _Noreturn void interrupt(struct dtn_session *s, int sig)
 {
 	long long step = s->trainer.counters.step;
 
-	dtn_progress_show(&s->progress, NULL);
+	dtn_line_clear(&s->progress.line);
 	dtn_signals_release();
 	if (s->store.checkpoint) {
 		save(s, s->store.checkpoint);
@@ -100,11 +100,11 @@ static void say_validation(struct dtn_session *s, const struct dtn_validation *v
 	char bins[DTN_BINS * 16];
 	int n = 0;
 
-	if (!s->progress.terminal && dtn_verbosity < 1)
+	if (!s->progress.line.terminal && dtn_verbosity < 1)
 		return;
 	for (int b = 0; b < DTN_BINS; b++)
 		n += snprintf(bins + n, sizeof(bins) - (size_t)n, " %.3f", v->bin[b]);
-	dtn_progress_show(&s->progress, NULL);
+	dtn_line_clear(&s->progress.line);
 	dtn_note("step %lld  validation %.5f, by timestep%s", (long long)s->trainer.counters.step,
 		 v->loss, bins);
 }
@@ -128,14 +128,14 @@ static void attend(struct dtn_session *s, const struct dtn_step *step, double se
 	dtn_log_row(&s->log, &r->counters, step, dtn_progress_rate(&s->progress),
 		    dtn_seconds() - s->begun, validate ? &v : NULL);
 	if (dtn_progress_wanted())
-		dtn_progress_line(&s->progress);
+		dtn_progress_say(&s->progress);
 }
 
 static void complain(struct dtn_session *s, const struct dtn_step *step)
 {
 	long long number = s->trainer.counters.step;
 
-	dtn_progress_show(&s->progress, NULL);
+	dtn_line_clear(&s->progress.line);
 	if (s->trainer.bad >= PATIENCE)
 		dtn_die(DTN_ENV, "loss or gradient not finite in %d steps in a row, up to %lld: "
 			"%s is left as it was; a lower --lr may help", PATIENCE, number, s->store.target);
@@ -174,11 +174,12 @@ void dtn_train(const struct dtn_training *job, const struct dtn_settings *wanted
 		dtn_note("%s has %lld steps already", s->store.target, steps);
 	dtn_progress_init(&s->progress, s->limits);
 	s->progress.step = steps;
+	s->progress.begun -= s->before;
 	s->begun = s->saved = dtn_seconds();
 	dtn_signals_catch();
 	loop(s);
-	if (s->progress.terminal)
-		dtn_progress_line(&s->progress);
+	if (s->progress.line.terminal)
+		dtn_progress_say(&s->progress);
 	save(s, s->store.target);
 	dtn_store_finish(&s->store);
 	dtn_log_close(&s->log);

@@ -1,0 +1,404 @@
+#!/usr/bin/env bats
+# dtn-train: the same bytes however it runs, stops and goes on; what is refused; what it says
+
+load common
+
+# A network that takes milliseconds a step.
+TINY="--channels 8 --mult 1,2 --groups 4 --attn none -b 4"
+
+setup_file() {
+	cd "$BATS_FILE_TMPDIR"
+	stream -n 40 -s 8x8x1 -c dtn-load > good.dtn
+	dtn-train $TINY --steps 12 -o twelve.dtn good.dtn
+}
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	G=$BATS_FILE_TMPDIR/good.dtn
+	TWELVE=$BATS_FILE_TMPDIR/twelve.dtn
+}
+
+# train ARGUMENT...: with the tiny network
+# shellcheck disable=SC2086
+train() { dtn-train $TINY "$@"; }
+
+# column NAME FILE: of a log, without the name
+column() {
+	awk -F '\t' -v name="$1" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) c = i } NR > 1 { print $c }' "$2"
+}
+
+# last_loss FILE: mean of the last 20 losses of a log
+last_loss() { column loss "$1" | tail -n 20 | awk '{ sum += $1 } END { printf "%.4f\n", sum / NR }'; }
+
+# What is in this folder, but what `fails` leaves there.
+files() { ls -A | grep -vx '\.err\|\.out' | tr '\n' ' ' | sed 's/ $//'; }
+
+less() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a < b) }' || fail "$1 is not less than $2"; }
+
+# --- the same bytes -----------------------------------------------------------------------------------
+
+@test "--steps 12 is --steps 5 and then --resume --steps 12" {
+	train --steps 5 -o a.dtn "$G"
+	run ! cmp -s a.dtn "$TWELVE"
+	dtn-train --resume --steps 12 -o a.dtn "$G"
+	cmp a.dtn "$TWELVE"
+	# options of the first run may be repeated
+	train --steps 5 -o b.dtn "$G"
+	train --seed 0 --resume --steps 12 -o b.dtn "$G"
+	cmp b.dtn "$TWELVE"
+	# a limit that is reached already changes nothing
+	train --resume --steps 12 -o b.dtn "$G"
+	cmp b.dtn "$TWELVE"
+}
+
+@test "a run in three parts, with everything that has a state" {
+	local all="--dropout 0.2 --flip --accum 2 --warmup 7 --val 0.2 --val-every 3 --keep-best --weight-decay 0.1"
+	train $all --steps 17 -o a.dtn "$G"
+	train $all --steps 4 -o b.dtn "$G"
+	dtn-train --resume --keep-best --val-every 3 --steps 10 -o b.dtn -j 1 "$G"
+	dtn-train --resume --keep-best --val-every 3 --steps 17 -o b.dtn -j 3 "$G"
+	cmp a.dtn b.dtn
+	cmp a.dtn.best b.dtn.best
+}
+
+@test "threads, memory limits and pieces of the input do not matter" {
+	local j
+	for j in 1 2 5; do
+		train --steps 12 -j $j --max-mem $((j * 700 - 700)) -o a.dtn "$G"
+		cmp a.dtn "$TWELVE"
+	done
+	train --steps 12 --log log --save-every 2 -v -o a.dtn - < "$G" 2> err
+	cmp a.dtn "$TWELVE"
+	[ ! -e a.dtn.ckpt ]
+}
+
+@test "the seed decides" {
+	train --steps 2 --seed 1 -o a.dtn "$G"
+	train --steps 2 --seed 2 -o b.dtn "$G"
+	run ! cmp -s a.dtn b.dtn
+}
+
+@test "killed at any moment, it goes on from the last checkpoint to the same bytes" {
+	local i delay
+	for i in 1 2 3 4 5 6; do
+		rm -f a.dtn*
+		# shellcheck disable=SC2086
+		(exec dtn-train $TINY --steps 12 --save-every 1 -o a.dtn "$G") & pid=$!
+		delay=0.0$((i * 3))
+		sleep $delay
+		kill -9 $pid || true
+		wait $pid || true
+		[ ! -e a.dtn ] || cmp a.dtn "$TWELVE"
+		if [ -e a.dtn.ckpt ]; then
+			dtn-info -c a.dtn.ckpt
+			dtn-train --resume --steps 12 -o a.dtn "$G"
+		else
+			train --steps 12 -o a.dtn "$G"
+		fi
+		cmp a.dtn "$TWELVE"
+		[ ! -e a.dtn.ckpt ]
+	done
+}
+
+# --- signals ------------------------------------------------------------------------------------------
+
+# Begin a run that would take minutes, and wait until it makes steps.
+# shellcheck disable=SC2086
+begin() {
+	local rows=${ROWS:-4}
+	rm -f log
+	# bash starts what runs behind with SIGINT ignored, env gives it back
+	env --default-signal=INT,HUP dtn-train $TINY --log log "$@" "$G" 2> err 3>&- & pid=$!
+	for _ in $(seq 200); do
+		[ ! -s log ] || [ "$(wc -l < log)" -lt "$rows" ] || return 0
+		sleep 0.05
+	done
+	fail "no step: $(cat err)"
+}
+
+ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
+
+@test "SIGINT, SIGTERM and SIGHUP leave a checkpoint that ends in the same bytes" {
+	local pair step
+	train --steps 60 -o whole.dtn "$G"
+	for pair in INT:130 TERM:143 HUP:129; do
+		echo old > a.dtn
+		begin --steps 1000000 -o a.dtn
+		kill -${pair%:*} $pid
+		ended ${pair#*:}
+		step=$(sed -n 's/^dtn-train: stopped after step \([0-9]*\); --resume continues from a.dtn.ckpt$/\1/p' err)
+		same "lines said: $(cat err)" 1 "$(wc -l < err)"
+		same "the old file" old "$(cat a.dtn)"
+		dtn-info -c a.dtn.ckpt
+		((step < 60)) || continue       # the machine was busy elsewhere
+		dtn-train --resume --steps 60 -o a.dtn "$G"
+		cmp a.dtn whole.dtn
+		[ ! -e a.dtn.ckpt ]
+		same files "a.dtn err log whole.dtn" "$(files)"
+	done
+}
+
+@test "a second signal ends it at once" {
+	# a step of seconds
+	ROWS=1 begin --steps 1000000 --channels 64 --blocks 4 -b 4000 -o a.dtn
+	kill -INT $pid
+	sleep 0.2
+	kill -INT $pid
+	ended 130
+	same "what it said" "" "$(cat err)"
+	same files "err log" "$(files)"
+}
+
+@test "an ignored SIGHUP stays ignored; SIGUSR1 asks for a line" {
+	local found
+	(trap '' HUP; exec dtn-train $TINY --steps 300 --log log -o a.dtn "$G" 2> err) & pid=$!
+	for _ in $(seq 200); do
+		[ ! -s log ] || break
+		sleep 0.02
+	done
+	kill -HUP $pid
+	kill -USR1 $pid
+	wait $pid
+	grep -qE '^dtn-train: step [0-9]+/300  loss [0-9.]+  [0-9.]+ images/s  [0-9:]+ left$' err
+	same lines 1 "$(wc -l < err)"
+	train --steps 300 -o b.dtn "$G"
+	cmp a.dtn b.dtn
+}
+
+@test "without a file to keep, an interrupted run says so" {
+	begin --steps 1000000 -o /dev/null
+	kill -TERM $pid
+	ended 143
+	grep -qE '^dtn-train: stopped after step [0-9]+; nothing is kept$' err
+}
+
+# --- resuming -----------------------------------------------------------------------------------------
+
+@test "--resume takes the newer of model and checkpoint" {
+	train --steps 3 -o a.dtn "$G"
+	train --steps 6 -o b.dtn "$G"
+	cp a.dtn c.dtn && cp b.dtn c.dtn.ckpt
+	touch -d '2020-01-01' c.dtn.ckpt
+	dtn-train --resume --steps 4 --log old -o c.dtn "$G"
+	same "steps from the model" 4 "$(column step old)"
+	cp a.dtn c.dtn && cp b.dtn c.dtn.ckpt
+	touch -d '2020-01-01' c.dtn
+	dtn-train --resume --steps 7 --log new -o c.dtn "$G"
+	same "steps from the checkpoint" 7 "$(column step new)"
+	mv c.dtn d.dtn.ckpt
+	dtn-train --resume --steps 12 -o d.dtn "$G"
+	cmp d.dtn "$TWELVE"
+}
+
+@test "options that contradict the model" {
+	local option
+	cp "$TWELVE" a.dtn
+	for option in "--lr 1e-4" "-T 500" "--channels 16" "--mult 1" "--blocks 2" "--attn 8" "--heads 2" \
+		"--groups 8" "--dropout 0.1" "--schedule linear" "--predict eps" "--loss l1" "--zero-snr" \
+		"--weight p2" "--batch 5" "--accum 2" "--warmup 1" "--clip 2" "--ema 0.9" "--weight-decay 1" \
+		"--flip" "--val 0.1" "--seed 3" "--lr-decay linear"; do
+		# shellcheck disable=SC2086
+		fails 2 "^dtn-train: (--[a-z-]+ .*|--val) contradicts a.dtn, which was trained with " \
+			dtn-train --resume --steps 13 -o a.dtn $option "$G"
+	done
+	cmp a.dtn "$TWELVE"
+}
+
+@test "nothing to resume, another size, other images" {
+	fails 1 '^dtn-train: a.dtn: nothing to resume: No such file' dtn-train --resume -o a.dtn "$G"
+	fails 2 'wants -o to name a file' dtn-train --resume -o - "$G"
+	cp "$TWELVE" a.dtn
+	stream -n 4 -s 8x9x1 > s
+	fails 3 '^dtn-train: images of 9x8x1, but a.dtn was trained on 8x8x1$' \
+		dtn-train --resume --steps 13 -o a.dtn s
+	fails 0 'warning: 80 images, but the run that is continued had 40' \
+		dtn-train --resume --steps 13 -o a.dtn "$G" "$G"
+	fails 3 'expected a model, found samples' dtn-train --resume -o "$G" "$G"
+	dtn-train --resume --steps 5 -o a.dtn "$G" 2> err
+	grep -q 'a.dtn has 13 steps already' err
+}
+
+@test "a fresh run says that it replaces a checkpoint" {
+	cp "$TWELVE" a.dtn.ckpt
+	fails 0 'warning: a.dtn.ckpt is there from an unfinished run' train --steps 12 -o a.dtn "$G"
+	cmp a.dtn "$TWELVE"
+	[ ! -e a.dtn.ckpt ]
+}
+
+# --- limits -------------------------------------------------------------------------------------------
+
+@test "--epochs counts images, --time the clock, and the first limit wins" {
+	train --epochs 3 -o a.dtn --log log "$G"
+	same "three epochs of 40 in batches of 4" 30 "$(column step log | tail -n 1)"
+	train --epochs 3 --steps 7 -o a.dtn --log log "$G"
+	same "steps come first" 7 "$(column step log | tail -n 1)"
+	stream -n 41 -s 8x8x1 > odd
+	train --epochs 2 -o a.dtn --log log odd
+	same "the last batch may begin a third epoch" 21 "$(column step log | tail -n 1)"
+	train --time 1s -o a.dtn --log log "$G"
+	less "$(column seconds log | tail -n 1)" 1.5
+	less 0.6 "$(column seconds log | tail -n 1)"
+	# the time of both runs counts
+	dtn-train --resume --time 1.1s -o a.dtn --log more "$G"
+	less "$(column seconds more | tail -n 1)" 0.6
+}
+
+@test "without a limit there is a default, which is told" {
+	begin -o a.dtn
+	kill -TERM $pid
+	ended 143
+	head -n 1 err | grep -qE '^dtn-train: training for [0-9]+ steps, as none of --steps, --epochs and --time'
+}
+
+@test "the rate warms up and decays" {
+	train --steps 10 --warmup 4 --lr 0.5 --lr-decay linear -o a.dtn --log log "$G"
+	same rates "0.125 0.225 0.3 0.35 0.3 0.25 0.2 0.15 0.1 0.05" "$(echo $(column rate log))"
+	train --steps 3 --warmup 0 --lr 0.5 -o a.dtn --log log "$G"
+	same rates "0.5 0.5 0.5" "$(echo $(column rate log))"
+	fails 2 'wants to know the end' train --lr-decay cosine -o a.dtn "$G"
+}
+
+# --- what is refused ----------------------------------------------------------------------------------
+
+@test "inputs that cannot be trained on" {
+	fails 3 'empty input' train -o a.dtn /dev/null
+	stream -n 0 -s 8x8x1 > s
+	fails 3 'no images' train -o a.dtn s
+	fails 3 'expected samples, found a model' train -o a.dtn "$TWELVE"
+	stream -n 4 -s 8x8x1 -r noised > s
+	fails 3 'with noise' train -o a.dtn s
+	stream -n 4 -s 8x8x1 -t f32 > s
+	fails 3 'wants u8 images' train -o a.dtn s
+	stream -n 4 -s 8x8x1 -r noise > s
+	fails 3 'no images to train on' train -o a.dtn s
+	stream -n 4 -s 8x8x1 -m sample.frames=2 > s
+	fails 3 'frames of dtn-sample --trace' train -o a.dtn s
+	stream -n 4 -s 8x8x3 > s
+	fails 3 'segment 2: incompatible field "image": 8x8x3 after 8x8x1' train -o a.dtn "$G" s
+	fails 3 'but training is on 8x8x1' train -o a.dtn --val s "$G"
+	stream -n 1 -s 4000x4000x3 > s
+	fails 3 'training on images of 4000x4000x3 wants .* GiB of memory' \
+		dtn-train --channels 512 -o a.dtn s
+	stream -n 1 -s 5000x2x1 > s
+	fails 3 'cannot train on images of 2x5000x1' train -o a.dtn s
+	head -c 1000 "$G" > s
+	fails 3 'truncated|unexpected end' train -o a.dtn s
+	same files s "$(files)"
+}
+
+@test "options that make no sense" {
+	fails 2 '^dtn-train: -o MODEL is missing$' train "$G"
+	fails 2 'groups do not divide 8 channels; these do: 1 2 4 8' dtn-train -o a --channels 8 --groups 3 "$G"
+	fails 2 'heads' train -o a --heads 3 "$G"
+	fails 2 'fixed' train -o a --beta 1e-4,0.02 "$G"
+	fails 2 'wants two numbers' train -o a --schedule linear --beta 1e-4 "$G"
+	fails 2 'wants --predict v or x0' train -o a --zero-snr --predict eps "$G"
+	fails 2 'both want stdout' train -o - --log - "$G"
+	fails 2 'more than 1048576 images a step' train -o a --accum 60000 -b 60000 "$G"
+	fails 2 'wants --val' train -o a --keep-best "$G"
+	fails 2 'wants auto, cpu or cuda' train -o a --device gpu "$G"
+	fails 2 'wants auto, f32 or bf16' train -o a --precision f16 "$G"
+	fails 2 'wants a time' train -o a --time 3x "$G"
+	fails 2 '--predict y: wants eps, x0 or v' train -o a --predict y "$G"
+	same files "" "$(files)"
+}
+
+@test "a schedule that ends with an image gets a warning" {
+	fails 0 'warning: the last of 100 steps still shows the image' \
+		train --steps 1 -T 100 --schedule linear --beta 1e-4,0.02 -o a.dtn "$G"
+	train --steps 1 -T 100 --schedule linear -o a.dtn "$G" 2> err
+	[ ! -s err ]
+}
+
+@test "training that goes wrong leaves the target, and says why" {
+	echo old > a.dtn
+	local wild="--warmup 0 --lr 1000 --clip 0 --weight-decay 1000"
+	run -1 --separate-stderr train --steps 2 $wild -o a.dtn "$G"
+	grep -q 'not finite in the last step, 2: a.dtn is left as it was' <<< "$stderr"
+	run -1 --separate-stderr train --steps 400 $wild -o a.dtn --log log "$G"
+	grep -q 'not finite in 5 steps in a row' <<< "$stderr"
+	same skipped "0 1 2 3 4" "$(echo $(column skipped log))"
+	same target old "$(cat a.dtn)"
+	same files "a.dtn log" "$(files)"
+}
+
+@test "a full disk" {
+	fails 1 '/dev/full: No space left on device' train --steps 1 -o /dev/full "$G"
+	echo old > a.dtn
+	(ulimit -f 64; fails 1 'a.dtn: File too large' train --steps 1 -o a.dtn "$G")
+	(ulimit -f 64; fails 1 'a.dtn.ckpt: File too large' train --steps 2 --save-every 1 -o a.dtn "$G")
+	same target old "$(cat a.dtn)"
+	same files a.dtn "$(files)"
+	# the log must not cost the model
+	run -1 --separate-stderr train --steps 12 --log /dev/full -o a.dtn "$G"
+	grep -q 'warning: /dev/full: No space left on device; training goes on without it' <<< "$stderr"
+	cmp a.dtn "$TWELVE"
+	train --steps 12 --log - -o b.dtn "$G" | head -n 1
+	cmp b.dtn "$TWELVE"
+}
+
+@test "a spool that cannot be" {
+	TMPDIR=/nowhere fails 1 '^dtn-train: /nowhere' train --max-mem 1 -o a.dtn "$G"
+}
+
+# --- what it says -------------------------------------------------------------------------------------
+
+@test "the log: a row a step, and after --resume what is missing" {
+	train --steps 6 --val 0.25 --val-every 4 --log log -o a.dtn "$G"
+	same names "step samples skipped loss gradient rate images_per_second seconds validation bin0 bin1 \
+bin2 bin3 bin4 bin5 bin6 bin7 bin8 bin9" "$(head -n 1 log | tr '\t' ' ')"
+	same steps "1 2 3 4 5 6" "$(echo $(column step log))"
+	same samples "4 8 12 16 20 24" "$(echo $(column samples log))"
+	same validated "4 6" "$(echo $(awk -F '\t' 'NR > 1 && $9 != "-" { print $1 }' log))"
+	head -n 9 log | cut -f 1-5 > first
+	# rows that a killed run made after its checkpoint are made again
+	printf '7\t28\n8\t32\n9' >> log
+	dtn-train --resume --steps 8 --val-every 4 --log log -o a.dtn "$G"
+	same steps "1 2 3 4 5 6 7 8" "$(echo $(column step log))"
+	head -n 7 log | cut -f 1-5 | cmp - first
+	same columns 19 "$(awk -F '\t' '{ print NF }' log | sort -u)"
+}
+
+@test "progress on a terminal, silence elsewhere" {
+	on_terminal "dtn-train $TINY --steps 30 -o a.dtn $G" > seen
+	grep -qE 'step [0-9]+/30  loss [0-9.]+  [0-9.]+ images/s  [0-9:]+ left' seen
+	absent $'\x1b' seen
+	on_terminal "dtn-train $TINY -q --steps 30 -o a.dtn $G" > seen
+	[ ! -s seen ]
+	train --steps 30 -o a.dtn "$G" > out 2> err
+	[ ! -s out ]
+	[ ! -s err ]
+	train --steps 200 -v -o a.dtn "$G" 2> err
+	same "lines of steps" 2 "$(grep -cE 'step [12]00/200  loss' err)"
+}
+
+@test "the model says how it was made" {
+	dtn-info -v "$TWELVE" > info 2>&1 || dtn-info "$TWELVE" > info
+	dtn-info --json "$TWELVE" > json
+	grep -q '"train.batch": *"4"' json
+	grep -q '"train.images": *"40"' json
+	grep -q '"train.step": *"12"' json
+	grep -q '"train.rng": *"philox4x32-10"' json
+	absent train.seconds json
+	train --steps 2 --time 1h -o a.dtn "$G"
+	dtn-info --json a.dtn | grep -q train.seconds
+	dtn-train --resume --steps 12 -o a.dtn "$G"
+	cmp a.dtn "$TWELVE"
+}
+
+# --- does it learn? -----------------------------------------------------------------------------------
+
+@test "training on clothes lowers the loss, and does not without a rate" {
+	local images=/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz loss
+	[ -e $images ] || skip "no Fashion-MNIST (Debian's dataset-fashion-mnist)"
+	dtn-load -s 12 --limit 1000 $images > clothes.dtn
+	for rate in 2e-3 0; do
+		dtn-train --channels 16 --mult 1,2 --attn none -b 16 --steps 300 --lr $rate \
+			--val 0.1 --val-every 1000 --log log-$rate -o a.dtn clothes.dtn
+	done
+	# predicting nothing costs about 0.7; these numbers are of images that were not trained on
+	loss=$(column validation log-2e-3 | tail -n 1)
+	echo "trained: $loss, not trained: $(column validation log-0 | tail -n 1)"
+	less "$loss" 0.3
+	less 0.6 "$(column validation log-0 | tail -n 1)"
+}
