@@ -30,7 +30,7 @@ struct dtn_summary {
 void dtn_summary_add(struct dtn_summary *, struct dtn_reader *);
 void dtn_summary_release(struct dtn_summary *);
 
-const char *dtn_summary_kind(const struct dtn_summary *);       /* "samples", "model", "mixed", … */
+const char *dtn_summary_kind(const struct dtn_summary *); /* "samples", "model", "mixed", … */
 const char *dtn_field_type(const struct dtn_field *); /* "u8", "0x73"; until the next call */
 uint64_t dtn_field_extent(const struct dtn_field *, int d); /* along d, of all records together */
 

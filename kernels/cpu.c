@@ -26,9 +26,9 @@ static bool has_bf16(int level)
 const struct dtn_backend *dtn_cpu(const char *isa)
 {
 	static struct dtn_backend chosen[5];
-	static const char *const detail[5][2] = {
-		[2] = { "sse4, f32", "" }, [3] = { "avx2, f32", "" }, [4] = { "avx512, f32", "avx512, bf16" }
-	};
+	static const char *const detail[5][2] = { [2] = { "sse4, f32", "" },
+						  [3] = { "avx2, f32", "" },
+						  [4] = { "avx512, f32", "avx512, bf16" } };
 	static const struct dtn_backend *const table[5] = {
 		[2] = &cpu_v2_backend, [3] = &cpu_v3_backend, [4] = &cpu_v4_backend
 	};

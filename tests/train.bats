@@ -31,7 +31,7 @@ column() {
 last_loss() { column loss "$1" | tail -n 20 | awk '{ sum += $1 } END { printf "%.4f\n", sum / NR }'; }
 
 # What is in this folder, but what `fails` leaves there.
-files() { ls -A | grep -vx '\.err\|\.out' | tr '\n' ' ' | sed 's/ $//'; }
+files() { ls -A | grep -vx '\.err\|\.out\|separate-stderr-.*' | tr '\n' ' ' | sed 's/ $//'; }
 
 less() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a < b) }' || fail "$1 is not less than $2"; }
 

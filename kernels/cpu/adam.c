@@ -9,7 +9,8 @@
 static void sweep(float *restrict param, float *restrict m, float *restrict v,
 		  const float *restrict grad, const struct dtn_adam_call *a)
 {
-	const float b1 = a->beta1, b2 = a->beta2, n1 = 1 - b1, n2 = 1 - b2, eps = a->eps, scale = a->scale;
+	const float b1 = a->beta1, b2 = a->beta2, n1 = 1 - b1, n2 = 1 - b2, eps = a->eps,
+		    scale = a->scale;
 	const float rate = a->rate / a->correct1, root = 1 / sqrtf(a->correct2);
 	const float keep = 1 - a->rate * a->decay;
 

@@ -1,8 +1,8 @@
 /* attention.c -- softmax attention, a block of rows at a time.
  *
- * Only a block [R,L] of the L x L table of one image and head exists at any time, in scratch memory, sized for
- * the cache.  All products are in f32: tensors in f32 are read and written where they lie, those in bf16 go
- * through copies [L,d] in scratch memory. */
+ * Only a block [R,L] of the L x L table of one image and head exists at any time, in scratch
+ * memory, sized for the cache.  All products are in f32: tensors in f32 are read and written where
+ * they lie, those in bf16 go through copies [L,d] in scratch memory. */
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/onednn.h"
 #include "kernels/cpu/vec.h"
@@ -18,7 +18,8 @@ struct sizes {
 
 static struct sizes sizes(const struct dtn_node *y)
 {
-	enum { BLOCK = 32768, LEAST = 32 };     /* elements that stay in the cache; rows that fill a product */
+	/* elements that stay in the cache; rows that fill a product */
+	enum { BLOCK = 32768, LEAST = 32 };
 	const int *dim = y->shape.dim;
 	struct sizes s = { .N = dim[0], .L = dim[1] * dim[2], .C = dim[3], .type = y->type };
 
@@ -46,7 +47,8 @@ static size_t scratch(const struct dtn_call *c)
 
 static float *copy_at(const struct dtn_call *c, struct sizes s, int i)
 {
-	return (float *)c->scratch + 2 * (size_t)s.L * (size_t)s.R + (size_t)i * (size_t)s.L * (size_t)s.d;
+	return (float *)c->scratch + 2 * (size_t)s.L * (size_t)s.R +
+	       (size_t)i * (size_t)s.L * (size_t)s.d;
 }
 
 /* Where head `head` of image n begins in a tensor of this shape. */
@@ -56,20 +58,22 @@ static size_t begins(struct sizes s, int n, int head)
 }
 
 /* The part itself, or room for a copy of it. */
-static struct part place(const struct dtn_call *c, struct sizes s, const void *tensor, size_t first, int copy)
+static struct part place(const struct dtn_call *c, struct sizes s, const void *tensor, size_t first,
+			 int copy)
 {
 	if (s.type == DTN_F32)
 		return (struct part){ (float *)tensor + first, s.C };
 	return (struct part){ copy_at(c, s, copy), s.d };
 }
 
-static struct part read(const struct dtn_call *c, struct sizes s, const void *tensor, size_t first, int copy)
+static struct part read(const struct dtn_call *c, struct sizes s, const void *tensor, size_t first,
+			int copy)
 {
 	struct part to = place(c, s, tensor, first, copy);
 
 	for (int i = 0; s.type != DTN_F32 && i < s.L; i++)
-		vec_copy(to.p + i * to.step, at(tensor, first + (size_t)i * (size_t)s.C, DTN_BF16), (size_t)s.d,
-			 false, DTN_F32, DTN_BF16);
+		vec_copy(to.p + i * to.step, at(tensor, first + (size_t)i * (size_t)s.C, DTN_BF16),
+			 (size_t)s.d, false, DTN_F32, DTN_BF16);
 	return to;
 }
 
@@ -77,8 +81,8 @@ static struct part read(const struct dtn_call *c, struct sizes s, const void *te
 static void write(struct sizes s, void *tensor, size_t first, struct part from, bool add)
 {
 	for (int i = 0; s.type != DTN_F32 && i < s.L; i++)
-		vec_copy(at_out(tensor, first + (size_t)i * (size_t)s.C, DTN_BF16), from.p + i * from.step,
-			 (size_t)s.d, add, DTN_BF16, DTN_F32);
+		vec_copy(at_out(tensor, first + (size_t)i * (size_t)s.C, DTN_BF16),
+			 from.p + i * from.step, (size_t)s.d, add, DTN_BF16, DTN_F32);
 }
 
 static float *row(struct part a, int i)
@@ -86,7 +90,7 @@ static float *row(struct part a, int i)
 	return a.p + (size_t)i * (size_t)a.step;
 }
 
-/* --- rows ---------------------------------------------------------------------------------------- */
+/* --- rows ------------------------------------------------------------------------------------- */
 
 /* s = exp(scale s - shift), NaN where that is not finite: vec_exp would hide it. */
 static void exponentials(float *s, size_t n, float scale, float shift)
@@ -116,8 +120,9 @@ static float softmax(float *s, size_t n, float scale)
 
 /* s becomes P, given lse, and dp becomes scale P (dp - D) with D = sum P dp.
  *
- * D is also the product of the result and its gradient, but the result may be rounded to bf16, and where one P is
- * almost 1 dp - D almost cancels.  For the same reason the rounding of lse is divided out. */
+ * D is also the product of the result and its gradient, but the result may be rounded to bf16, and
+ * where one P is almost 1 dp - D almost cancels.  For the same reason the rounding of lse is
+ * divided out. */
 static void slopes(float *restrict s, float *restrict dp, size_t n, float scale, float lse)
 {
 	float sum, D;
@@ -131,11 +136,11 @@ static void slopes(float *restrict s, float *restrict dp, size_t n, float scale,
 	}
 }
 
-/* --- forward ------------------------------------------------------------------------------------- */
+/* --- forward ---------------------------------------------------------------------------------- */
 
 /* Rows i .. i+R of O; lse may be NULL. */
-static void block_forward(struct sizes s, struct part q, struct part k, struct part v, struct part o, float *S,
-			  float *lse, int i, int R)
+static void block_forward(struct sizes s, struct part q, struct part k, struct part v,
+			  struct part o, float *S, float *lse, int i, int R)
 {
 	CPU(onednn_sgemm)('N', 'T', R, s.L, s.d, row(q, i), q.step, k.p, k.step, 0, S, s.L);
 	for (int r = 0; r < R; r++) {
@@ -155,20 +160,24 @@ static void forward(const struct dtn_call *c)
 	for (int n = 0; n < s.N; n++)
 		for (int head = 0; head < s.heads; head++) {
 			size_t first = begins(s, n, head);
-			struct part q = read(c, s, c->x[0], first, 0), k = read(c, s, c->x[1], first, 1);
-			struct part v = read(c, s, c->x[2], first, 2), o = place(c, s, c->out, first, 3);
+			struct part q = read(c, s, c->x[0], first, 0),
+				    k = read(c, s, c->x[1], first, 1);
+			struct part v = read(c, s, c->x[2], first, 2),
+				    o = place(c, s, c->out, first, 3);
 
 			for (int i = 0; i < s.L; i += s.R)
-				block_forward(s, q, k, v, o, c->scratch, lse, i, s.L - i < s.R ? s.L - i : s.R);
+				block_forward(s, q, k, v, o, c->scratch, lse, i,
+					      s.L - i < s.R ? s.L - i : s.R);
 			write(s, c->out, first, o, false);
 			if (lse)
 				lse += s.L;
 		}
 }
 
-/* --- backward ------------------------------------------------------------------------------------ */
+/* --- backward --------------------------------------------------------------------------------- */
 
-/* One head of one image: S = Q K' and so on as in the rule's formulas; NULL where a gradient is unwanted. */
+/* One head of one image: S = Q K' and so on as in the rule's formulas; NULL where a gradient is
+ * unwanted. */
 struct head {
 	struct part q, k, v, dout, dq, dk, dv;
 	const float *lse;
@@ -181,18 +190,22 @@ static void block_backward(struct sizes s, const struct head *h, float *S, float
 	int L = s.L, d = s.d;
 
 	CPU(onednn_sgemm)('N', 'T', R, L, d, row(h->q, i), h->q.step, h->k.p, h->k.step, 0, S, L);
-	CPU(onednn_sgemm)('N', 'T', R, L, d, row(h->dout, i), h->dout.step, h->v.p, h->v.step, 0, dS, L);
+	CPU(onednn_sgemm)('N', 'T', R, L, d, row(h->dout, i), h->dout.step, h->v.p, h->v.step, 0,
+			  dS, L);
 	for (int r = 0; r < R; r++)
 		slopes(S + (size_t)r * (size_t)L, dS + (size_t)r * (size_t)L, (size_t)L, s.scale,
 		       h->lse[i + r]);
 	if (h->dv.p)
-		CPU(onednn_sgemm)('T', 'N', L, d, R, S, L, row(h->dout, i), h->dout.step, i > 0 || h->add[2],
+		CPU(onednn_sgemm)('T', 'N', L, d, R, S, L, row(h->dout, i), h->dout.step,
+				  i > 0 || h->add[2],
 				  h->dv.p, h->dv.step);
 	if (h->dk.p)
-		CPU(onednn_sgemm)('T', 'N', L, d, R, dS, L, row(h->q, i), h->q.step, i > 0 || h->add[1],
+		CPU(onednn_sgemm)('T', 'N', L, d, R, dS, L, row(h->q, i), h->q.step,
+				  i > 0 || h->add[1],
 				  h->dk.p, h->dk.step);
 	if (h->dq.p)
-		CPU(onednn_sgemm)('N', 'N', R, d, L, dS, L, h->k.p, h->k.step, h->add[0], row(h->dq, i),
+		CPU(onednn_sgemm)('N', 'N', R, d, L, dS, L, h->k.p, h->k.step, h->add[0], row(h->dq,
+				  i),
 				  h->dq.step);
 }
 
@@ -228,4 +241,6 @@ static void backward(const struct dtn_call *c)
 			head_backward(c, s, begins(s, n, head), lse);
 }
 
-const struct dtn_kernel CPU(attention) = { .forward = forward, .backward = backward, .scratch = scratch };
+const struct dtn_kernel CPU(attention) = {
+	.forward = forward, .backward = backward, .scratch = scratch
+};

@@ -20,8 +20,8 @@ static void forward(const struct dtn_call *c)
 }
 
 /* dx [P,C] from channels offset .. offset+C of dy [P,K]. */
-static INLINE void part(void *dx, const void *dy, size_t P, size_t C, size_t K, size_t offset, bool add,
-			const int type)
+static INLINE void part(void *dx, const void *dy, size_t P, size_t C, size_t K, size_t offset,
+			bool add, const int type)
 {
 	for (size_t p = 0; p < P; p++)
 		vec_copy(at_out(dx, p * C, type), at(dy, p * K + offset, type), C, add, type, type);

@@ -1,7 +1,7 @@
 /* cpu.h -- names inside kernels/cpu.
  *
- * Every file of this folder is compiled once for each kind of x86-64 processor, with ISA set to v2, v3 or
- * v4; what is not static carries it in its name: CPU(conv) is cpu_v3_conv where ISA is v3. */
+ * Every file of this folder is compiled once for each kind of x86-64 processor, with ISA set to v2,
+ * v3 or v4; what is not static carries it in its name: CPU(conv) is cpu_v3_conv where ISA is v3. */
 #ifndef DTN_CPU_H
 #define DTN_CPU_H
 

@@ -8,8 +8,8 @@
 enum { PART = 1024 };           /* elements that are decided together, two by a number */
 
 /* y = x keep / (1 - rate), or added to y: the same for values and for gradients. */
-static INLINE void drop(void *restrict y, const void *restrict x, size_t n, struct dtn_rng g, float rate,
-			const bool add, const int type)
+static INLINE void drop(void *restrict y, const void *restrict x, size_t n, struct dtn_rng g,
+			float rate, const bool add, const int type)
 {
 	const uint16_t least = (uint16_t)lrintf(rate * 65536);
 	const float scale = 1 / (1 - rate);

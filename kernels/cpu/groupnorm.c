@@ -1,13 +1,14 @@
 /* groupnorm.c -- normalise groups of channels, with the time embedding before and SiLU after.
  *
- * One image is worked on at a time, so that the second pass over it finds it in the cache.  Everything that
- * differs from channel to channel becomes a vector [C] first; the inner loops run over channels, whatever the
- * groups are.  With u = x + shift, mean m and r = 1/deviation of the group:
+ * One image is worked on at a time, so that the second pass over it finds it in the cache.
+ * Everything that differs from channel to channel becomes a vector [C] first; the inner loops run
+ * over channels, whatever the groups are.  With u = x + shift, mean m and r = 1/deviation of the
+ * group:
  *
  *      h = (u - m) r = x r + k,  k = (shift - m) r,  z = h w + b
  *
- * Sums over positions are taken in blocks, and the blocks added: fewer roundings, and a block stays in the
- * nearest cache when it is read twice. */
+ * Sums over positions are taken in blocks, and the blocks added: fewer roundings, and a block stays
+ * in the nearest cache when it is read twice. */
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/vec.h"
 
@@ -33,17 +34,17 @@ struct vectors {
 	float *part, *part_h, *part_of_h;       /* the same over a block */
 	float *a, *e, *f;                       /* y = x a + f, dx = dz a + x e + f */
 	float *mean, *m2, *part_mean, *part_m2; /* moments of x: over the image, over a block */
-	float *stats;                           /* m and r of each group, where nobody wants them saved: [2C] */
+	/* m and r of each group, where nobody wants them saved: [2C] */
+	float *stats;
 };
 enum { VECTORS = sizeof(struct vectors) / sizeof(float *) + 1 };
 
 static struct vectors vectors(float *v, size_t C)
 {
-	return (struct vectors){
-		v, v + C, v + 2 * C, v + 3 * C, v + 4 * C, v + 5 * C, v + 6 * C, v + 7 * C, v + 8 * C,
-		v + 9 * C, v + 10 * C, v + 11 * C, v + 12 * C, v + 13 * C, v + 14 * C, v + 15 * C, v + 16 * C,
-		v + 17 * C
-	};
+	return (struct vectors){ v,	     v + C,	 v + 2 * C,  v + 3 * C,	 v + 4 * C,
+				 v + 5 * C,  v + 6 * C,	 v + 7 * C,  v + 8 * C,	 v + 9 * C,
+				 v + 10 * C, v + 11 * C, v + 12 * C, v + 13 * C, v + 14 * C,
+				 v + 15 * C, v + 16 * C, v + 17 * C };
 }
 
 /* The vectors, and where backward keeps dz [L,C]. */
@@ -55,10 +56,11 @@ static size_t scratch(const struct dtn_call *c)
 	return (VECTORS * s.C + dz) * sizeof(float);
 }
 
-/* --- forward ------------------------------------------------------------------------------------- */
+/* --- forward ---------------------------------------------------------------------------------- */
 
 /* sum += x, and m2 += (x - mean)^2, of some positions */
-static INLINE void add_rows(float *restrict sum, const void *restrict x, size_t C, const int rows, const int type)
+static INLINE void add_rows(float *restrict sum, const void *restrict x, size_t C, const int rows,
+			    const int type)
 {
 	for (size_t c = 0; c < C; c++) {
 		float total = get(x, c, type);
@@ -69,8 +71,8 @@ static INLINE void add_rows(float *restrict sum, const void *restrict x, size_t 
 	}
 }
 
-static INLINE void add_squares(float *restrict m2, const float *restrict mean, const void *restrict x, size_t C,
-			       const int rows, const int type)
+static INLINE void add_squares(float *restrict m2, const float *restrict mean,
+			       const void *restrict x, size_t C, const int rows, const int type)
 {
 	for (size_t c = 0; c < C; c++) {
 		float total = m2[c];
@@ -84,8 +86,8 @@ static INLINE void add_squares(float *restrict m2, const float *restrict mean, c
 }
 
 /* Mean and sum of squared deviations of each channel over n positions. */
-static INLINE void block_moments(float *restrict mean, float *restrict m2, const void *restrict x, size_t n,
-				 size_t C, const int type)
+static INLINE void block_moments(float *restrict mean, float *restrict m2, const void *restrict x,
+				 size_t n, size_t C, const int type)
 {
 	const float share = 1 / (float)n;
 	size_t p = 0;
@@ -149,7 +151,8 @@ static void join(float *stats, struct vectors v, const float *shift, struct size
 
 /* y = act(x a + f) */
 static INLINE void apply(void *restrict y, const void *restrict x, const float *restrict a,
-			 const float *restrict f, size_t L, size_t C, const bool silu, const int type)
+			 const float *restrict f, size_t L, size_t C, const bool silu,
+			 const int type)
 {
 	for (size_t p = 0; p < L; p++)
 		for (size_t c = 0; c < C; c++) {
@@ -189,7 +192,7 @@ static void forward(const struct dtn_call *c)
 	BY_TYPE(c->y->type, up, c);
 }
 
-/* --- backward ------------------------------------------------------------------------------------ */
+/* --- backward --------------------------------------------------------------------------------- */
 
 /* r, k, w, b of each channel, for one image. */
 static void factors(struct vectors v, const struct dtn_call *call, struct sizes s, size_t n)
@@ -247,9 +250,11 @@ static INLINE void sums(struct vectors v, float *dz, const void *x, const void *
 
 		memset(v.part, 0, 3 * C * sizeof(float));
 		for (; p + 2 <= end; p += 2)
-			positions(v, dz + p * C, at(x, p * C, type), at(dy, p * C, type), C, 2, silu, type);
+			positions(v, dz + p * C, at(x, p * C, type), at(dy, p * C, type), C, 2,
+				  silu, type);
 		for (; p < end; p++)
-			positions(v, dz + p * C, at(x, p * C, type), at(dy, p * C, type), C, 1, silu, type);
+			positions(v, dz + p * C, at(x, p * C, type), at(dy, p * C, type), C, 1,
+				  silu, type);
 #pragma GCC ivdep
 		for (size_t c = 0; c < 3 * C; c++)
 			v.sum[c] += v.part[c];
@@ -278,7 +283,8 @@ static void slopes(struct vectors v, float *dshift, bool add, struct sizes s)
 			v.e[c] = (float)(-r * r * dhh);
 			v.f[c] = (float)(-r * (dh + (double)v.k[c] * dhh));
 			if (dshift) {
-				double d = r * (w * (double)v.sum[c] - L * dh - (double)v.h[c] * dhh);
+				double d =
+					r * (w * (double)v.sum[c] - L * dh - (double)v.h[c] * dhh);
 				dshift[c] = (float)(add ? (double)dshift[c] + d : d);
 			}
 		}
@@ -293,13 +299,14 @@ static INLINE void slope(struct vectors v, void *dx, const void *d, const void *
 #pragma GCC ivdep
 		for (size_t c = 0; c < s.C; c++) {
 			size_t i = p * s.C + c;
-			float t = mad(get(d, i, d_type), v.a[c], mad(get(x, i, type), v.e[c], v.f[c]));
+			float t = mad(get(d, i, d_type), v.a[c],
+				      mad(get(x, i, type), v.e[c], v.f[c]));
 			put(dx, i, add ? get(dx, i, type) + t : t, type);
 		}
 }
 
-static INLINE void by_input(struct vectors v, void *dx, const void *d, const void *x, struct sizes s, bool add,
-			    const int d_type, const int type)
+static INLINE void by_input(struct vectors v, void *dx, const void *d, const void *x,
+			    struct sizes s, bool add, const int d_type, const int type)
 {
 	if (add)
 		slope(v, dx, d, x, s, true, d_type, type);
@@ -347,4 +354,6 @@ static void backward(const struct dtn_call *c)
 	BY_TYPE(c->y->type, down, c);
 }
 
-const struct dtn_kernel CPU(groupnorm) = { .forward = forward, .backward = backward, .scratch = scratch };
+const struct dtn_kernel CPU(groupnorm) = {
+	.forward = forward, .backward = backward, .scratch = scratch
+};

@@ -1,4 +1,5 @@
-/* linear.c -- linear maps: in f32 a matrix product of oneDNN, in bf16 its convolution with k = 1. */
+/* linear.c -- linear maps: in f32 a matrix product of oneDNN, in bf16 its convolution with k =
+ * 1. */
 #include "kernels/cpu/onednn.h"
 #include "kernels/cpu/product.h"
 
@@ -38,8 +39,8 @@ static void forward_f32(const struct product *p, const void *x, struct weights w
 }
 
 /* dx [M,C] = dy [M,K] w [K,C] */
-static void by_data_f32(const struct product *p, const void *dy, struct weights w, void *dx, bool add,
-			void *scratch)
+static void by_data_f32(const struct product *p, const void *dy, struct weights w, void *dx,
+			bool add, void *scratch)
 {
 	int M = rows(p), K = p->K, C = p->C;
 
@@ -48,8 +49,8 @@ static void by_data_f32(const struct product *p, const void *dy, struct weights 
 }
 
 /* dw [K,C] = dy' x; db [K] = the sum of the rows of dy */
-static void by_weights_f32(const struct product *p, const void *x, const void *dy, float *dw, float *db,
-			   void *scratch)
+static void by_weights_f32(const struct product *p, const void *x, const void *dy, float *dw,
+			   float *db, void *scratch)
 {
 	int M = rows(p), K = p->K, C = p->C;
 	const float *from = dy;
@@ -74,8 +75,8 @@ static bool is_bf16(const struct dtn_node *x)
 	return x->type == DTN_BF16;
 }
 
-/* Rows in the place of positions, as many as the layout of a convolution allows: [M,C] is [M,1,1,C],
- * [N,H,W,C] stays. */
+/* Rows in the place of positions, as many as the layout of a convolution allows: [M,C] is
+ * [M,1,1,C], [N,H,W,C] stays. */
 static void *open(const struct dtn_call *c)
 {
 	struct dtn_shape x = c->in[0]->shape;

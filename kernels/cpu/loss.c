@@ -43,8 +43,8 @@ static INLINE double sum(const float *restrict a, const float *restrict b, size_
 }
 
 /* y = mean l(d):  dprediction = dy l'(d) / n */
-static INLINE void down(float *restrict da, const float *restrict a, const float *restrict b, size_t n,
-			float factor, const bool add, const enum dtn_loss_kind kind)
+static INLINE void down(float *restrict da, const float *restrict a, const float *restrict b,
+			size_t n, float factor, const bool add, const enum dtn_loss_kind kind)
 {
 	for (size_t i = 0; i < n; i++) {
 		float d = factor * slope(a[i] - b[i], kind);

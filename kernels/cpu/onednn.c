@@ -1,11 +1,12 @@
 /* onednn.c -- oneDNN, versions 2 and 3, as an engine for convolutions and linear maps.
  *
- * Primitives are made once, for one thread, and shared by all workers: whatever an execution writes lies in
- * the caller's scratch.  oneDNN chooses the layout of the weights, so they are packed for the forward pass
- * and, when training, once more for the gradient of the data.
+ * Primitives are made once, for one thread, and shared by all workers: whatever an execution writes
+ * lies in the caller's scratch.  oneDNN chooses the layout of the weights, so they are packed for
+ * the forward pass and, when training, once more for the gradient of the data.
  *
- * One stream serves all workers: with OpenMP a CPU stream holds nothing that an execution changes.  OpenMP
- * keeps its number of threads for each calling thread, so it is set to one wherever oneDNN is entered.
+ * One stream serves all workers: with OpenMP a CPU stream holds nothing that an execution changes.
+ * OpenMP keeps its number of threads for each calling thread, so it is set to one wherever oneDNN
+ * is entered.
  */
 #include "kernels/cpu/onednn.h"
 
@@ -30,8 +31,8 @@ static dnnl_engine_t engine;
 static dnnl_stream_t stream;
 static void (*set_threads)(int);
 
-/* The instruction sets that the rest of these files is compiled for, no more: what runs is then what
- * was asked for.  Only the first to limit oneDNN in a process is heard. */
+/* The instruction sets that the rest of these files is compiled for, no more: what runs is then
+ * what was asked for.  Only the first to limit oneDNN in a process is heard. */
 static dnnl_cpu_isa_t limit(void)
 {
 #if defined(__AVX512F__)
@@ -67,11 +68,12 @@ static void enter(void)
 bool CPU(onednn_bf16)(void)
 {
 	enter();
-	return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+	return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) ==
+	       dnnl_cpu_isa_avx512_core_bf16;
 }
 
-void CPU(onednn_sgemm)(char ta, char tb, int M, int N, int K, const float *a, int lda, const float *b, int ldb,
-		       float beta, float *c, int ldc)
+void CPU(onednn_sgemm)(char ta, char tb, int M, int N, int K, const float *a, int lda,
+		       const float *b, int ldb, float beta, float *c, int ldc)
 {
 	enter();
 	check(dnnl_sgemm(ta, tb, M, N, K, 1.0f, a, lda, b, ldb, beta, c, ldc), "sgemm");
@@ -85,7 +87,8 @@ struct geometry { dnnl_dims_t stride, dilate, low, high; };
 
 typedef const dnnl_memory_desc_t *layout;
 
-static layout new_layout(int rank, const dnnl_dims_t dims, dnnl_data_type_t type, dnnl_format_tag_t tag)
+static layout new_layout(int rank, const dnnl_dims_t dims, dnnl_data_type_t type,
+			 dnnl_format_tag_t tag)
 {
 	dnnl_memory_desc_t *d = dtn_alloc(1, sizeof(*d));
 
@@ -98,14 +101,16 @@ static void free_layout(layout d)
 	free((void *)d);
 }
 
-static dnnl_status_t describe_forward(dnnl_primitive_desc_t *pd, layout x, layout w, layout b, layout y,
-				      const struct geometry *g, const_dnnl_primitive_attr_t attr)
+static dnnl_status_t describe_forward(dnnl_primitive_desc_t *pd, layout x, layout w, layout b,
+				      layout y, const struct geometry *g,
+				      const_dnnl_primitive_attr_t attr)
 {
 	dnnl_convolution_desc_t d;
 
 	check(dnnl_dilated_convolution_forward_desc_init(&d, dnnl_forward_training,
-							 dnnl_convolution_direct, x, w, b, y, g->stride,
-							 g->dilate, g->low, g->high), "forward");
+							 dnnl_convolution_direct, x, w, b, y,
+							 g->stride, g->dilate, g->low, g->high),
+	      "forward");
 	return dnnl_primitive_desc_create(pd, &d, attr, engine, NULL);
 }
 
@@ -115,20 +120,23 @@ static dnnl_status_t describe_data(dnnl_primitive_desc_t *pd, layout dx, layout 
 {
 	dnnl_convolution_desc_t d;
 
-	check(dnnl_dilated_convolution_backward_data_desc_init(&d, dnnl_convolution_direct, dx, w, dy,
-							       g->stride, g->dilate, g->low, g->high),
+	check(dnnl_dilated_convolution_backward_data_desc_init(&d, dnnl_convolution_direct, dx, w,
+							       dy, g->stride, g->dilate, g->low,
+							       g->high),
 	      "gradient of the data");
 	return dnnl_primitive_desc_create(pd, &d, attr, engine, hint);
 }
 
-static dnnl_status_t describe_weights(dnnl_primitive_desc_t *pd, layout x, layout dw, layout db, layout dy,
-				      const struct geometry *g, const_dnnl_primitive_desc_t hint,
+static dnnl_status_t describe_weights(dnnl_primitive_desc_t *pd, layout x, layout dw, layout db,
+				      layout dy, const struct geometry *g,
+				      const_dnnl_primitive_desc_t hint,
 				      const_dnnl_primitive_attr_t attr)
 {
 	dnnl_convolution_desc_t d;
 
-	check(dnnl_dilated_convolution_backward_weights_desc_init(&d, dnnl_convolution_direct, x, dw, db, dy,
-								  g->stride, g->dilate, g->low, g->high),
+	check(dnnl_dilated_convolution_backward_weights_desc_init(&d, dnnl_convolution_direct, x,
+								  dw, db, dy, g->stride, g->dilate,
+								  g->low, g->high),
 	      "gradient of the weights");
 	return dnnl_primitive_desc_create(pd, &d, attr, engine, hint);
 }
@@ -142,7 +150,8 @@ static void append_sum(dnnl_post_ops_t ops)
 
 typedef const_dnnl_memory_desc_t layout;
 
-static layout new_layout(int rank, const dnnl_dims_t dims, dnnl_data_type_t type, dnnl_format_tag_t tag)
+static layout new_layout(int rank, const dnnl_dims_t dims, dnnl_data_type_t type,
+			 dnnl_format_tag_t tag)
 {
 	dnnl_memory_desc_t d;
 
@@ -155,30 +164,32 @@ static void free_layout(layout d)
 	dnnl_memory_desc_destroy((dnnl_memory_desc_t)d);
 }
 
-static dnnl_status_t describe_forward(dnnl_primitive_desc_t *pd, layout x, layout w, layout b, layout y,
-				      const struct geometry *g, const_dnnl_primitive_attr_t attr)
+static dnnl_status_t describe_forward(dnnl_primitive_desc_t *pd, layout x, layout w, layout b,
+				      layout y, const struct geometry *g,
+				      const_dnnl_primitive_attr_t attr)
 {
-	return dnnl_convolution_forward_primitive_desc_create(pd, engine, dnnl_forward_training,
-							      dnnl_convolution_direct, x, w, b, y, g->stride,
-							      g->dilate, g->low, g->high, attr);
+	return dnnl_convolution_forward_primitive_desc_create(
+		pd, engine, dnnl_forward_training, dnnl_convolution_direct, x, w, b, y, g->stride,
+		g->dilate, g->low, g->high, attr);
 }
 
 static dnnl_status_t describe_data(dnnl_primitive_desc_t *pd, layout dx, layout w, layout dy,
 				   const struct geometry *g, const_dnnl_primitive_desc_t hint,
 				   const_dnnl_primitive_attr_t attr)
 {
-	return dnnl_convolution_backward_data_primitive_desc_create(pd, engine, dnnl_convolution_direct, dx, w,
-								    dy, g->stride, g->dilate, g->low, g->high,
-								    hint, attr);
+	return dnnl_convolution_backward_data_primitive_desc_create(
+		pd, engine, dnnl_convolution_direct, dx, w, dy, g->stride, g->dilate, g->low,
+		g->high, hint, attr);
 }
 
-static dnnl_status_t describe_weights(dnnl_primitive_desc_t *pd, layout x, layout dw, layout db, layout dy,
-				      const struct geometry *g, const_dnnl_primitive_desc_t hint,
+static dnnl_status_t describe_weights(dnnl_primitive_desc_t *pd, layout x, layout dw, layout db,
+				      layout dy, const struct geometry *g,
+				      const_dnnl_primitive_desc_t hint,
 				      const_dnnl_primitive_attr_t attr)
 {
-	return dnnl_convolution_backward_weights_primitive_desc_create(pd, engine, dnnl_convolution_direct, x,
-								       dw, db, dy, g->stride, g->dilate,
-								       g->low, g->high, hint, attr);
+	return dnnl_convolution_backward_weights_primitive_desc_create(
+		pd, engine, dnnl_convolution_direct, x, dw, db, dy, g->stride, g->dilate, g->low,
+		g->high, hint, attr);
 }
 
 static void append_sum(dnnl_post_ops_t ops)
@@ -195,16 +206,20 @@ struct own {
 	dnnl_primitive_desc_t forward_pd, sum_pd, data_pd, weights_pd;
 	dnnl_primitive_t forward, sum;  /* y = ..., y += ... */
 	dnnl_primitive_t data, weights;
-	dnnl_primitive_t pack_forward, pack_data, unpack;       /* NULL: the layout is the plain one */
+	/* NULL: the layout is the plain one */
+	dnnl_primitive_t pack_forward, pack_data, unpack;
 	size_t data_at;                 /* in the packed weights */
-	size_t temporary_bytes;         /* scratch: dx to add, or dw in oneDNN's layout; then oneDNN's own */
+	/* scratch: dx to add, or dw in oneDNN's layout; then oneDNN's own */
+	size_t temporary_bytes;
 };
 
 static struct geometry geometry(const struct product *p)
 {
 	int low = p->stride == 1 ? (p->k - 1) / 2 : 0, high = p->k / 2;
 
-	return (struct geometry){ { p->stride, p->stride }, { 0, 0 }, { low, low }, { high, high } };
+	return (struct geometry){
+		{ p->stride, p->stride }, { 0, 0 }, { low, low }, { high, high }
+	};
 }
 
 static layout layout_of(dnnl_primitive_desc_t pd, dnnl_query_t what)
@@ -223,7 +238,8 @@ static dnnl_primitive_attr_t new_attr(bool sum)
 	dnnl_post_ops_t ops;
 
 	check(dnnl_primitive_attr_create(&attr), "attributes");
-	check(dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user), "scratchpad");
+	check(dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user),
+	      "scratchpad");
 	if (!sum)
 		return attr;
 	check(dnnl_post_ops_create(&ops), "post ops");
@@ -272,8 +288,9 @@ static void open_forward(struct own *o, const struct geometry *g)
 	dnnl_primitive_attr_t plain = new_attr(false), sum = new_attr(true);
 
 	check(describe_forward(&o->forward_pd, o->x, o->w, o->b, o->y, g, plain), "convolution");
-	check(describe_forward(&o->sum_pd, o->x, layout_of(o->forward_pd, dnnl_query_weights_md), o->b, o->y,
-			       g, sum), "convolution with a sum");
+	check(describe_forward(&o->sum_pd, o->x, layout_of(o->forward_pd, dnnl_query_weights_md),
+			       o->b, o->y, g, sum),
+	      "convolution with a sum");
 	o->forward = primitive(o->forward_pd);
 	o->sum = primitive(o->sum_pd);
 	o->pack_forward = reorder(o->plain_w, layout_of(o->forward_pd, dnnl_query_weights_md));
@@ -287,7 +304,8 @@ static void open_backward(struct own *o, const struct product *p, const struct g
 	dnnl_primitive_attr_t attr = new_attr(false);
 	layout any_f32 = new_layout(4, w, dnnl_f32, dnnl_format_tag_any);
 
-	check(describe_data(&o->data_pd, o->x, o->w, o->y, g, o->forward_pd, attr), "convolution by data");
+	check(describe_data(&o->data_pd, o->x, o->w, o->y, g, o->forward_pd, attr),
+	      "convolution by data");
 	check(describe_weights(&o->weights_pd, o->x, any_f32, o->b, o->y, g, o->forward_pd, attr),
 	      "convolution by weights");
 	o->data = primitive(o->data_pd);
@@ -331,8 +349,8 @@ static void open(struct product *p)
 static void close(struct product *p)
 {
 	struct own *o = p->own;
-	dnnl_primitive_t made[] = { o->forward, o->sum, o->data, o->weights, o->pack_forward, o->pack_data,
-				    o->unpack };
+	dnnl_primitive_t made[] = { o->forward,	     o->sum,	   o->data,  o->weights,
+				    o->pack_forward, o->pack_data, o->unpack };
 	dnnl_primitive_desc_t pd[] = { o->forward_pd, o->sum_pd, o->data_pd, o->weights_pd };
 	layout layouts[] = { o->x, o->w, o->plain_w, o->b, o->y };
 
@@ -362,7 +380,8 @@ static void execute(dnnl_primitive_t what, const struct operand *operand)
 	enter();
 	for (; operand[n].layout; n++) {
 		arg[n].arg = operand[n].arg;
-		check(dnnl_memory_create(&arg[n].memory, operand[n].layout, engine, (void *)operand[n].data),
+		check(dnnl_memory_create(&arg[n].memory, operand[n].layout, engine,
+					 (void *)operand[n].data),
 		      "memory");
 	}
 	check(dnnl_primitive_execute(what, stream, n, arg), "execution");
@@ -370,8 +389,8 @@ static void execute(dnnl_primitive_t what, const struct operand *operand)
 		dnnl_memory_destroy(arg[i].memory);
 }
 
-static void change_layout(dnnl_primitive_t how, layout from_layout, const void *from, layout to_layout,
-			  void *to)
+static void change_layout(dnnl_primitive_t how, layout from_layout, const void *from,
+			  layout to_layout, void *to)
 {
 	if (how)
 		execute(how, (struct operand[]){ { DNNL_ARG_FROM, from_layout, from },
@@ -384,9 +403,11 @@ static void pack(const struct product *p, const float *w, void *packed)
 {
 	const struct own *o = p->own;
 
-	change_layout(o->pack_forward, o->plain_w, w, layout_of(o->forward_pd, dnnl_query_weights_md), packed);
+	change_layout(o->pack_forward, o->plain_w, w,
+		      layout_of(o->forward_pd, dnnl_query_weights_md), packed);
 	if (p->training)
-		change_layout(o->pack_data, o->plain_w, w, layout_of(o->data_pd, dnnl_query_weights_md),
+		change_layout(o->pack_data, o->plain_w, w,
+			      layout_of(o->data_pd, dnnl_query_weights_md),
 			      (char *)packed + o->data_at);
 }
 
@@ -400,10 +421,12 @@ static void forward(const struct product *p, const void *x, struct weights w, co
 		memcpy(y, residual, dnnl_memory_desc_get_size(o->y));
 	execute(residual ? o->sum : o->forward,
 		(struct operand[]){ { DNNL_ARG_SRC, o->x, x },
-				    { DNNL_ARG_WEIGHTS, layout_of(pd, dnnl_query_weights_md), w.packed },
+				    { DNNL_ARG_WEIGHTS, layout_of(pd, dnnl_query_weights_md),
+				      w.packed },
 				    { DNNL_ARG_BIAS, o->b, b },
 				    { DNNL_ARG_DST, o->y, y },
-				    { DNNL_ARG_SCRATCHPAD, layout_of(pd, dnnl_query_scratchpad_md), scratch },
+				    { DNNL_ARG_SCRATCHPAD, layout_of(pd, dnnl_query_scratchpad_md),
+				      scratch },
 				    { 0 } });
 }
 
@@ -421,7 +444,8 @@ static void by_data(const struct product *p, const void *dy, struct weights w, v
 		{ DNNL_ARG_SCRATCHPAD, layout_of(o->data_pd, dnnl_query_scratchpad_md), pad },
 		{ 0 } });
 	if (add)
-		CPU(product_store)(dx, p->type, to, p->type, (size_t)p->N * p->H * p->W * p->C, true);
+		CPU(product_store)(dx, p->type, to, p->type, (size_t)p->N * p->H * p->W * p->C,
+				   true);
 }
 
 static void by_weights(const struct product *p, const void *x, const void *dy, float *dw, float *db,

@@ -1,6 +1,7 @@
 /* pad.c -- pad and crop: between an image and the upper left corner of a larger one.
  *
- * Both directions of both ops are two moves: outside in (`place`, with zeros around) and inside out (`take`). */
+ * Both directions of both ops are two moves: outside in (`place`, with zeros around) and inside out
+ * (`take`). */
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/vec.h"
 
@@ -41,7 +42,8 @@ static INLINE void take(void *small, const void *big, struct frame f, bool add,
 {
 	for (size_t n = 0; n < f.images; n++, big = at(big, f.big_rows * f.big_row, big_type))
 		for (size_t i = 0; i < f.rows; i++, small = at_out(small, f.row, small_type))
-			vec_copy(small, at(big, i * f.big_row, big_type), f.row, add, small_type, big_type);
+			vec_copy(small, at(big, i * f.big_row, big_type), f.row, add, small_type,
+				 big_type);
 }
 
 static void pad_forward(const struct dtn_call *c)

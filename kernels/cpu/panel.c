@@ -9,7 +9,8 @@ struct factors {
 };
 
 /* `rows` is a constant wherever this is inlined, so that all sums are in registers. */
-static inline __attribute__((always_inline)) void product(const int rows, int n, const struct factors *f)
+static inline __attribute__((always_inline)) void product(const int rows, int n,
+							  const struct factors *f)
 {
 	const float *a = f->a, *b = f->b;
 	size_t ar = f->ar, ai = f->ai, bi = f->bi, step = f->step;

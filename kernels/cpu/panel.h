@@ -1,6 +1,7 @@
 /* panel.h -- vectors of floats, and the product of panels that convolutions are made of.
  *
- * A panel is PW columns of a matrix, two vectors: a product of ROWS rows with a panel stays in the registers.
+ * A panel is PW columns of a matrix, two vectors: a product of ROWS rows with a panel stays in the
+ * registers.
  */
 #ifndef DTN_CPU_PANEL_H
 #define DTN_CPU_PANEL_H
@@ -16,8 +17,10 @@ enum { VL = 4, ROWS = 6 };
 #endif
 enum { PW = 2 * VL };
 
-typedef float vec __attribute__((vector_size(VL * sizeof(float)), aligned(sizeof(float)), may_alias));
-typedef float quad __attribute__((vector_size(4 * sizeof(float)), aligned(sizeof(float)), may_alias));
+typedef float vec
+	__attribute__((vector_size(VL * sizeof(float)), aligned(sizeof(float)), may_alias));
+typedef float quad
+	__attribute__((vector_size(4 * sizeof(float)), aligned(sizeof(float)), may_alias));
 
 static inline vec load(const float *p)
 {
@@ -29,14 +32,17 @@ static inline void store(float *p, vec v)
 	*(vec *)p = v;
 }
 
-/* out[4][4], its rows `out_step` apart, from in[4][4], its rows `in_step` apart, with rows for columns. */
+/* out[4][4], its rows `out_step` apart, from in[4][4], its rows `in_step` apart, with rows for
+ * columns. */
 static inline void transpose(float *out, size_t out_step, const float *in, size_t in_step)
 {
 	typedef int mask __attribute__((vector_size(4 * sizeof(int))));
 	quad a = *(const quad *)in, b = *(const quad *)(in + in_step);
 	quad c = *(const quad *)(in + 2 * in_step), d = *(const quad *)(in + 3 * in_step);
-	quad ab = __builtin_shuffle(a, b, (mask){ 0, 4, 1, 5 }), AB = __builtin_shuffle(a, b, (mask){ 2, 6, 3, 7 });
-	quad cd = __builtin_shuffle(c, d, (mask){ 0, 4, 1, 5 }), CD = __builtin_shuffle(c, d, (mask){ 2, 6, 3, 7 });
+	quad ab = __builtin_shuffle(a, b, (mask){ 0, 4, 1, 5 }),
+	     AB = __builtin_shuffle(a, b, (mask){ 2, 6, 3, 7 });
+	quad cd = __builtin_shuffle(c, d, (mask){ 0, 4, 1, 5 }),
+	     CD = __builtin_shuffle(c, d, (mask){ 2, 6, 3, 7 });
 
 	*(quad *)out = __builtin_shuffle(ab, cd, (mask){ 0, 1, 4, 5 });
 	*(quad *)(out + out_step) = __builtin_shuffle(ab, cd, (mask){ 2, 3, 6, 7 });
@@ -44,7 +50,8 @@ static inline void transpose(float *out, size_t out_step, const float *in, size_
 	*(quad *)(out + 3 * out_step) = __builtin_shuffle(AB, CD, (mask){ 2, 3, 6, 7 });
 }
 
-/* out [rows][PW], rows `step` apart, = sum over i < n of a[r*ar + i*ai] * b[i*bi + 0 .. PW-1], or += . */
+/* out [rows][PW], rows `step` apart, = sum over i < n of a[r*ar + i*ai] * b[i*bi + 0 .. PW-1], or
+ * += . */
 void CPU(products)(int rows, int n, const float *a, size_t ar, size_t ai, const float *b, size_t bi,
 		   float *out, size_t step, bool add);
 

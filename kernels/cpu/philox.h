@@ -1,7 +1,8 @@
 /* philox.h -- the numbers of dtn_rng_bits, for kernels that need one for every element.
  *
- * The compiler makes shuffles of the products of Philox, so they are written with intrinsics: a number in the
- * lower half of each 64 bits, the upper half ignored by every multiplication.  [Salmon et al. 2011] */
+ * The compiler makes shuffles of the products of Philox, so they are written with intrinsics: a
+ * number in the lower half of each 64 bits, the upper half ignored by every multiplication. [Salmon
+ * et al. 2011] */
 #ifndef DTN_PHILOX_H
 #define DTN_PHILOX_H
 
@@ -23,9 +24,11 @@ static INLINE void philox_16(uint32_t *out, const struct dtn_rng *g, uint32_t fi
 	for (int round = 0; round < 10; round++, k0 += 0x9e3779b9, k1 += 0xbb67ae85) {
 		__m256i p = _mm256_mul_epu32(m0, a), q = _mm256_mul_epu32(m1, c);
 
-		a = _mm256_xor_si256(_mm256_srli_epi64(q, 32), _mm256_xor_si256(b, _mm256_set1_epi64x(k0)));
+		a = _mm256_xor_si256(_mm256_srli_epi64(q, 32),
+				     _mm256_xor_si256(b, _mm256_set1_epi64x(k0)));
 		b = q;
-		c = _mm256_xor_si256(_mm256_srli_epi64(p, 32), _mm256_xor_si256(d, _mm256_set1_epi64x(k1)));
+		c = _mm256_xor_si256(_mm256_srli_epi64(p, 32),
+				     _mm256_xor_si256(d, _mm256_set1_epi64x(k1)));
 		d = p;
 	}
 	ab = _mm256_blend_epi32(a, _mm256_slli_epi64(b, 32), 0xaa);

@@ -1,7 +1,7 @@
 /* product.c -- an engine's product as an op: element types, residual, gradients.
  *
- * Where the processor has no bf16 multiplication, a node in bf16 is computed in f32 on copies of its
- * operands, and only its result is rounded.  The scratch of a call holds the copies first:
+ * Where the processor has no bf16 multiplication, a node in bf16 is computed in f32 on copies of
+ * its operands, and only its result is rounded.  The scratch of a call holds the copies first:
  *
  *      | x or dx | y or dy | residual, dw or db that nobody wants | scratch of the engine
  */
@@ -108,7 +108,8 @@ void CPU(product_forward)(const struct dtn_call *c)
 
 /* --- backward -------------------------------------------------------------------------------- */
 
-static void backward_x(const struct dtn_call *c, const struct product *p, const void *dy, struct rooms room)
+static void backward_x(const struct dtn_call *c, const struct product *p, const void *dy,
+		       struct rooms room)
 {
 	int type = c->in[0]->type;
 
@@ -120,7 +121,8 @@ static void backward_x(const struct dtn_call *c, const struct product *p, const 
 	CPU(product_store)(c->dx[0], type, room.x, p->type, count(c->in[0]), c->add[0]);
 }
 
-static void backward_w(const struct dtn_call *c, const struct product *p, const void *dy, struct rooms room)
+static void backward_w(const struct dtn_call *c, const struct product *p, const void *dy,
+		       struct rooms room)
 {
 	const void *x = as(p->type, c->x[0], c->in[0]->type, count(c->in[0]), room.x);
 	float *dw = c->dx[1] ? c->dx[1] : (float *)room.rest;
@@ -151,7 +153,8 @@ static size_t copy_bytes(const struct product *p, const struct dtn_node *x)
 	return x && x->type != p->type ? round64(count(x) * sizeof(float)) : 0;
 }
 
-void *CPU(product_open)(const struct dtn_call *c, struct product described, const struct engine *engine)
+void *CPU(product_open)(const struct dtn_call *c, struct product described,
+			const struct engine *engine)
 {
 	struct product *p = dtn_alloc(1, sizeof(*p));
 	size_t unwanted = round64((count(c->in[1]) + count(c->in[2])) * sizeof(float));

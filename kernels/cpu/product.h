@@ -1,7 +1,8 @@
 /* product.h -- what convolutions and linear maps have in common: weights times activations.
  *
- * An engine (oneDNN, our own loops) computes one product with one element type.  product.c calls it for
- * an op: types that the engine does not have, gradients of the residual, memory.  So an engine sees:
+ * An engine (oneDNN, our own loops) computes one product with one element type.  product.c calls it
+ * for an op: types that the engine does not have, gradients of the residual, memory.  So an engine
+ * sees:
  *
  *      x, dx           [N,H,W,C]       of the engine's type
  *      y, dy, residual [N,Ho,Wo,K]     of the engine's type
@@ -33,7 +34,8 @@ struct engine {
 	/* Fill own, packed_bytes and scratch_bytes. */
 	void (*open)(struct product *);
 	void (*close)(struct product *);
-	void (*pack)(const struct product *, const float *w, void *packed);    /* NULL: nothing to pack */
+	/* NULL: nothing to pack */
+	void (*pack)(const struct product *, const float *w, void *packed);
 
 	/* residual: NULL, or added to the result. */
 	void (*forward)(const struct product *, const void *x, struct weights, const float *b,
@@ -42,8 +44,8 @@ struct engine {
 	/* add: dx += instead of dx =. */
 	void (*by_data)(const struct product *, const void *dy, struct weights, void *dx, bool add,
 			void *scratch);
-	void (*by_weights)(const struct product *, const void *x, const void *dy, float *dw, float *db,
-			   void *scratch);
+	void (*by_weights)(const struct product *, const void *x, const void *dy, float *dw,
+			   float *db, void *scratch);
 };
 
 /* The functions of a kernel; open with the engine for the product that is described. */

@@ -11,8 +11,8 @@ static INLINE void up(void *restrict y, const void *restrict x, size_t n, const 
 }
 
 /* y = x s(x):  dx = dy s (1 + x (1 - s)) */
-static INLINE void down(void *restrict dx, const void *restrict dy, const void *restrict x, size_t n,
-			const bool add, const int type)
+static INLINE void down(void *restrict dx, const void *restrict dy, const void *restrict x,
+			size_t n, const bool add, const int type)
 {
 	for (size_t i = 0; i < n; i++) {
 		float v = get(x, i, type), s = vec_sigmoid(v);

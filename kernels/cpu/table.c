@@ -34,8 +34,8 @@ static void sync(void)
 {
 }
 
-/* Numbers below 1e-38 are taken as zero (bits 15 and 6 of MXCSR): they would cost a hundred cycles each where
- * moments die away. */
+/* Numbers below 1e-38 are taken as zero (bits 15 and 6 of MXCSR): they would cost a hundred cycles
+ * each where moments die away. */
 static void worker(void)
 {
 	__builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | 0x8040);

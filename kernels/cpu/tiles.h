@@ -1,11 +1,12 @@
-/* tiles.h -- the pieces that Winograd's forward pass and gradient of the weights share: tiles of an image, and
- * the transforms of one direction.
+/* tiles.h -- the pieces that Winograd's forward pass and gradient of the weights share: tiles of an
+ * image, and the transforms of one direction.
  *
- *      Y  = A' [ (G w G') . (B' x B) ] A           forward; by data the same with w turned and transposed
- *      dw = G' [ (A dY A') . (B' x B) ] G          by weights: the adjoint of the first line
+ *      Y  = A' [ (G w G') . (B' x B) ] A           forward; by data the same with w turned and
+ * transposed dw = G' [ (A dY A') . (B' x B) ] G          by weights: the adjoint of the first line
  *
- * x is a tile of 6x6, Y of 4x4; "." multiplies element by element and sums over channels, or over tiles: for
- * each of the 36 elements that is a matrix product.  Everything is vectorised over channels.
+ * x is a tile of 6x6, Y of 4x4; "." multiplies element by element and sums over channels, or over
+ * tiles: for each of the 36 elements that is a matrix product.  Everything is vectorised over
+ * channels.
  */
 #ifndef DTN_CPU_TILES_H
 #define DTN_CPU_TILES_H
@@ -15,8 +16,8 @@
 
 enum { TILE = 4, IN = 6, ALL = IN * IN };
 
-/* Floats from one of the 36 elements to the next, for n tiles: an odd number of cache lines, since all 36 are
- * visited in turn and must not meet in one set of the cache. */
+/* Floats from one of the 36 elements to the next, for n tiles: an odd number of cache lines, since
+ * all 36 are visited in turn and must not meet in one set of the cache. */
 static inline size_t plane(size_t n, size_t channels)
 {
 	return round_up(n * channels, 32) + 16;
@@ -46,9 +47,10 @@ static inline struct place where(const struct winograd *s, int tile)
 	return (struct place){ tile / each, tile % each / wide * TILE, tile % wide * TILE };
 }
 
-/* The pixels of a square of `side` from (top, left) of an image with C channels; `zero` where outside. */
-static inline void pixels(const float *at[], const struct winograd *s, struct place p, int shift, int side,
-			  const float *x, int C, const float *zero)
+/* The pixels of a square of `side` from (top, left) of an image with C channels; `zero` where
+ * outside. */
+static inline void pixels(const float *at[], const struct winograd *s, struct place p, int shift,
+			  int side, const float *x, int C, const float *zero)
 {
 	for (int i = 0; i < side; i++)
 		for (int j = 0; j < side; j++) {
@@ -60,7 +62,7 @@ static inline void pixels(const float *at[], const struct winograd *s, struct pl
 		}
 }
 
-/* --- transforms, on one vector of channels; elements are `from` and `to` apart ------------------ */
+/* --- transforms, on one vector of channels; elements are `from` and `to` apart ---------------- */
 
 /* out [6] = B' in [6] */
 static inline void by_B(vec out[IN], const vec in[IN])
@@ -89,7 +91,8 @@ static inline void by_A(vec out[TILE], const vec in[IN])
 /* out [6] = A in [4] */
 static inline void by_A_turned(vec out[IN], const vec in[TILE])
 {
-	vec even = in[0] + in[2], odd = in[1] + in[3], even4 = in[0] + 4 * in[2], odd4 = in[1] + 4 * in[3];
+	vec even = in[0] + in[2], odd = in[1] + in[3], even4 = in[0] + 4 * in[2],
+	    odd4 = in[1] + 4 * in[3];
 
 	out[0] = in[0];
 	out[1] = even + odd;

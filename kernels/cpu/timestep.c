@@ -1,4 +1,5 @@
-/* timestep.c -- sines and cosines of t; in f64, since a phase of a thousand leaves f32 few digits. */
+/* timestep.c -- sines and cosines of t; in f64, since a phase of a thousand leaves f32 few
+ * digits. */
 #include "kernels/cpu/cpu.h"
 
 #include <math.h>

@@ -22,8 +22,8 @@ static void forward(const struct dtn_call *c)
 }
 
 /* One row: dx [W,C] from two rows of dy, [2,2W,C]. */
-static INLINE void squeeze(void *restrict dx, const void *restrict dy, size_t W, size_t C, const bool add,
-			   const int type)
+static INLINE void squeeze(void *restrict dx, const void *restrict dy, size_t W, size_t C,
+			   const bool add, const int type)
 {
 	const void *below = at(dy, 2 * W * C, type);
 
@@ -36,7 +36,8 @@ static INLINE void squeeze(void *restrict dx, const void *restrict dy, size_t W,
 		}
 }
 
-static INLINE void down(void *dx, const void *dy, size_t rows, size_t W, size_t C, bool add, const int type)
+static INLINE void down(void *dx, const void *dy, size_t rows, size_t W, size_t C, bool add,
+			const int type)
 {
 	for (size_t i = 0; i < rows; i++) {
 		void *to = at_out(dx, i * W * C, type);
@@ -53,8 +54,8 @@ static void backward(const struct dtn_call *c)
 	const int *dim = c->in[0]->shape.dim;
 
 	if (c->dx[0])
-		BY_TYPE(c->y->type, down, c->dx[0], c->dout, (size_t)dim[0] * (size_t)dim[1], (size_t)dim[2],
-			(size_t)dim[3], c->add[0]);
+		BY_TYPE(c->y->type, down, c->dx[0], c->dout, (size_t)dim[0] * (size_t)dim[1],
+			(size_t)dim[2], (size_t)dim[3], c->add[0]);
 }
 
 const struct dtn_kernel CPU(upsample) = { .forward = forward, .backward = backward };

@@ -1,8 +1,8 @@
 /* vec.h -- arithmetic that the compiler turns into vector code: bf16, exp, sigmoid.
  *
- * Plain C over single numbers; a loop over them becomes vectors of the instruction set the file is compiled
- * for.  Kernels are written once for both element types: `static INLINE void f(..., const int type)` is
- * called with a constant type, and each call becomes its own loop. */
+ * Plain C over single numbers; a loop over them becomes vectors of the instruction set the file is
+ * compiled for.  Kernels are written once for both element types: `static INLINE void f(..., const
+ * int type)` is called with a constant type, and each call becomes its own loop. */
 #ifndef DTN_VEC_H
 #define DTN_VEC_H
 
@@ -90,7 +90,8 @@ static INLINE float mad(float a, float b, float c)
 #endif
 }
 
-/* `x` held to -limit .. limit.  As words, because numbers compared as numbers become blends; NaN becomes limit or -limit. */
+/* `x` held to -limit .. limit.  As words, because numbers compared as numbers become blends; NaN
+ * becomes limit or -limit. */
 static INLINE float vec_hold(float x, float limit)
 {
 	uint32_t sign = vec_word(x) & 0x80000000, size = vec_word(x) ^ sign, most = vec_word(limit);
@@ -98,8 +99,9 @@ static INLINE float vec_hold(float x, float limit)
 	return vec_float((size < most ? size : most) | sign);
 }
 
-/* exp(x) with a relative error of 3e-7, for x in -87 .. 87.  2^n p(r) with r in +-ln(2)/2 and a polynomial that
- * fits there; adding 1.5 * 2^23 rounds to an integer, which is then found in the lowest bits. */
+/* exp(x) with a relative error of 3e-7, for x in -87 .. 87.  2^n p(r) with r in +-ln(2)/2 and a
+ * polynomial that fits there; adding 1.5 * 2^23 rounds to an integer, which is then found in the
+ * lowest bits. */
 static INLINE float vec_exp_held(float x)
 {
 	const float magic = 12582912.0f;
@@ -125,10 +127,12 @@ static INLINE float vec_sigmoid(float x)
 	return 1 / (1 + vec_exp_held(-vec_hold(x, 87.0f)));
 }
 
-/* --- sums over a vector --------------------------------------------------------------------------- *
+/* --- sums over a vector
+ * --------------------------------------------------------------------------- *
  *
- * In lanes, since the compiler may not reorder additions by itself.  The loops over lanes must not be unrolled
- * before they become vectors: the compiler then vectorises over i instead, with shuffles. */
+ * In lanes, since the compiler may not reorder additions by itself.  The loops over lanes must not
+ * be unrolled before they become vectors: the compiler then vectorises over i instead, with
+ * shuffles. */
 enum { VEC_LANES = 32 };
 #define VEC_EACH_LANE _Pragma("GCC unroll 1") for (int j = 0; j < VEC_LANES; j++)
 

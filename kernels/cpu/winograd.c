@@ -4,9 +4,9 @@
  *                                      +--> m [36][tile][P] ---A'mA---> y of P channels
  *      w ---GwG'---> u [36][panel][C][PW]
  *
- * Tiles go in blocks, so that v and m stay in the core's own cache.  Where there are many tiles, u holds the
- * weights of all channels, and every block runs against it; where there are few, u holds a part of the
- * channels at a time, and v of all tiles is kept instead.
+ * Tiles go in blocks, so that v and m stay in the core's own cache.  Where there are many tiles, u
+ * holds the weights of all channels, and every block runs against it; where there are few, u holds
+ * a part of the channels at a time, and v of all tiles is kept instead.
  */
 #include "kernels/cpu/tiles.h"
 
@@ -107,8 +107,8 @@ static void weights_in(float *to, size_t to_step, const float *taps, size_t from
 }
 
 /* u [36][P / PW][C][PW] of outputs k .. k+P-1; zero where there are none. */
-static void transform(const struct winograd *s, float *u, size_t apart, const float *w, bool back, int k,
-		      int P)
+static void transform(const struct winograd *s, float *u, size_t apart, const float *w, bool back,
+		      int k, int P)
 {
 	float sorted[GROUP * 9 * PW];
 
@@ -136,8 +136,8 @@ static void transform(const struct winograd *s, float *u, size_t apart, const fl
 /* --- tiles ------------------------------------------------------------------------------------ */
 
 /* v [36][n][C] of tiles first .. first+n-1 of x */
-static void tiles_in(const struct winograd *s, float *v, size_t apart, const float *x, int first, int n,
-		     const float *zero)
+static void tiles_in(const struct winograd *s, float *v, size_t apart, const float *x, int first,
+		     int n, const float *zero)
 {
 	for (int t = 0; t < n; t++, v += s->C) {
 		const float *at[ALL];
@@ -166,8 +166,8 @@ static inline void tile_out(vec y[TILE][TILE], const float *m, size_t apart)
 
 struct out { float *y; const float *bias, *residual; };
 
-static inline void put_tile(const struct winograd *s, const struct out *o, vec y[TILE][TILE], size_t at,
-			    vec bias, int high, int wide)
+static inline void put_tile(const struct winograd *s, const struct out *o, vec y[TILE][TILE],
+			    size_t at, vec bias, int high, int wide)
 {
 	for (int i = 0; i < high; i++)
 		for (int j = 0; j < wide; j++) {
@@ -181,8 +181,8 @@ static inline void put_tile(const struct winograd *s, const struct out *o, vec y
 }
 
 /* Channels k .. k+P-1 of tiles first .. first+n-1 of y, from m [36][n][P]. */
-static void tiles_out(const struct winograd *s, const struct out *o, const float *m, size_t apart, int first,
-		      int n, int k, int P)
+static void tiles_out(const struct winograd *s, const struct out *o, const float *m, size_t apart,
+		      int first, int n, int k, int P)
 {
 	int real = at_most(s->K - k, P);
 
@@ -203,12 +203,14 @@ static void tiles_out(const struct winograd *s, const struct out *o, const float
 	}
 }
 
-/* --- the convolution ---------------------------------------------------------------------------- */
+/* --- the convolution -------------------------------------------------------------------------- */
 
 /* m [36][n][P] = v [36][n][C] u [36][C][P] */
-static void multiply(const struct winograd *s, float *m, const float *v, const float *u, int n, int P)
+static void multiply(const struct winograd *s, float *m, const float *v, const float *u, int n,
+		     int P)
 {
-	size_t C = (size_t)s->C, m_apart = plane((size_t)n, (size_t)P), v_apart = plane((size_t)n, C);
+	size_t C = (size_t)s->C, m_apart = plane((size_t)n, (size_t)P),
+	       v_apart = plane((size_t)n, C);
 	size_t u_apart = plane((size_t)P, C);
 
 	for (int i = 0; i < ALL; i++, m += m_apart, v += v_apart, u += u_apart)
@@ -216,8 +218,8 @@ static void multiply(const struct winograd *s, float *m, const float *v, const f
 			CPU(products)(n, s->C, v, C, 1, u + p * C, PW, m + p, (size_t)P, false);
 }
 
-void CPU(winograd_forward)(const struct winograd *s, float *y, const float *x, const float *w, bool back,
-			   const float *bias, const float *residual, float *scratch)
+void CPU(winograd_forward)(const struct winograd *s, float *y, const float *x, const float *w,
+			   bool back, const float *bias, const float *residual, float *scratch)
 {
 	struct sizes z = sizes(s);
 	struct out out = { y, bias, residual };

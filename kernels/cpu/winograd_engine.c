@@ -64,5 +64,9 @@ static void by_weights(const struct product *p, const void *x, const void *dy, f
 }
 
 const struct engine CPU(winograd) = {
-	.open = open, .close = close, .forward = forward, .by_data = by_data, .by_weights = by_weights,
+	.open = open,
+	.close = close,
+	.forward = forward,
+	.by_data = by_data,
+	.by_weights = by_weights,
 };

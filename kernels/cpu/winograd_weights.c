@@ -1,11 +1,13 @@
-/* winograd_weights.c -- gradients of the weights of 3x3 convolutions; the formulas stand in tiles.h.
+/* winograd_weights.c -- gradients of the weights of 3x3 convolutions; the formulas stand in
+ * tiles.h.
  *
  *      x  ---B'xB---> v [36][C panel][tile][PW] --+
- *                                                 +--> sum [36][K panel][C panel][KB][PW] ---G'sG---> dw
- *      dy ---AyA'---> z [36][K panel][tile][KB] --+
+ *                                                 +--> sum [36][K panel][C panel][KB][PW]
+ * ---G'sG---> dw dy ---AyA'---> z [36][K panel][tile][KB] --+
  *
- * Where all tiles together are few, each pair of panels is finished before the next, so that its sums stay
- * in the cache.  Otherwise tiles go in blocks, and each element is done for all panels before the next.
+ * Where all tiles together are few, each pair of panels is finished before the next, so that its
+ * sums stay in the cache.  Otherwise tiles go in blocks, and each element is done for all panels
+ * before the next.
  */
 #include "kernels/cpu/tiles.h"
 
@@ -24,13 +26,18 @@ struct sizes {
 
 static struct sizes sizes(const struct winograd *s)
 {
-	size_t C = round_up((size_t)s->C, PW), K = round_up((size_t)s->K, KB), all = (size_t)tiles(s);
+	size_t C = round_up((size_t)s->C, PW), K = round_up((size_t)s->K, KB),
+	       all = (size_t)tiles(s);
 	size_t block = all < BLOCK ? all : BLOCK;
 	bool few = all <= BLOCK && ALL * all * (C + K) * sizeof(float) <= FEW;
 
-	return (struct sizes){
-		C, K, (int)block, few, plane(block, C), plane(block, K), few ? plane(KB, PW) : plane(K, C)
-	};
+	return (struct sizes){ C,
+			       K,
+			       (int)block,
+			       few,
+			       plane(block, C),
+			       plane(block, K),
+			       few ? plane(KB, PW) : plane(K, C) };
 }
 
 size_t CPU(winograd_weights_scratch)(const struct winograd *s)
@@ -43,8 +50,8 @@ size_t CPU(winograd_weights_scratch)(const struct winograd *s)
 /* --- tiles ------------------------------------------------------------------------------------ */
 
 /* v [36][C panel][n][PW] of tiles first .. first+n-1 of x */
-static void tiles_of_x(const struct winograd *s, const struct sizes *z, float *v, const float *x, int first,
-		       int n, const float *zero)
+static void tiles_of_x(const struct winograd *s, const struct sizes *z, float *v, const float *x,
+		       int first, int n, const float *zero)
 {
 	for (int t = 0; t < n; t++) {
 		const float *at[ALL];
@@ -75,20 +82,22 @@ static inline void tile_of_dy(float *to, size_t apart, const float *const at[TIL
 }
 
 /* z [36][K panel][n][KB] of tiles first .. first+n-1 of dy */
-static void tiles_of_dy(const struct winograd *s, const struct sizes *z, float *to, const float *dy, int first,
-			int n, const float *zero)
+static void tiles_of_dy(const struct winograd *s, const struct sizes *z, float *to, const float *dy,
+			int first, int n, const float *zero)
 {
 	for (int t = 0; t < n; t++) {
 		const float *at[TILE * TILE];
 
 		pixels(at, s, where(s, first + t), 0, TILE, dy, s->K, zero);
 		for (size_t k = 0; k < (size_t)s->K; k += VL)
-			tile_of_dy(to + k / KB * KB * (size_t)n + (size_t)t * KB + k % KB, z->z, at, k);
+			tile_of_dy(to + k / KB * KB * (size_t)n + (size_t)t * KB + k % KB, z->z, at,
+				   k);
 	}
 }
 
 /* db += the sum over all pixels: element (1,1) of A dY A' is the sum over the tile. */
-static void add_bias(const struct winograd *s, const struct sizes *z, float *db, const float *of_dy, int n)
+static void add_bias(const struct winograd *s, const struct sizes *z, float *db, const float *of_dy,
+		     int n)
 {
 	const float *from = of_dy + (IN + 1) * z->z;
 
@@ -106,8 +115,8 @@ static void add_bias(const struct winograd *s, const struct sizes *z, float *db,
 struct operands { float *v, *z, *sum; int n; bool add; };
 
 /* One element of one pair of panels; sum [KB][PW]. */
-static void panel_sum(const struct winograd *s, const struct sizes *z, const struct operands *o, float *sum,
-		      int i, int k, int c)
+static void panel_sum(const struct winograd *s, const struct sizes *z, const struct operands *o,
+		      float *sum, int i, int k, int c)
 {
 	int rows = s->K - k < KB ? s->K - k : KB;
 	const float *of_dy = o->z + (size_t)i * z->z + (size_t)k * o->n;
@@ -130,7 +139,8 @@ static void put(float *dw, const float *taps)
 }
 
 /* dw of outputs k .. k+KB-1 and inputs c .. c+PW-1 = G' sum G */
-static void finish(const struct winograd *s, const struct sizes *z, float *dw, const float *sum, int k, int c)
+static void finish(const struct winograd *s, const struct sizes *z, float *dw, const float *sum,
+		   int k, int c)
 {
 	for (int a = 0; a < KB && k + a < s->K; a++)
 		for (int b = 0; b < PW && c + b < s->C; b += VL) {
@@ -160,7 +170,8 @@ static float *sum_at(const struct sizes *z, float *sum, int k, int c)
 	return sum + (size_t)k * z->C + (size_t)c * KB;
 }
 
-static void few(const struct winograd *s, const struct sizes *z, const struct operands *o, float *dw)
+static void few(const struct winograd *s, const struct sizes *z, const struct operands *o,
+		float *dw)
 {
 	for (int k = 0; k < s->K; k += KB)
 		for (int c = 0; c < s->C; c += PW) {
@@ -175,11 +186,12 @@ static void many(const struct winograd *s, const struct sizes *z, const struct o
 	for (int i = 0; i < ALL; i++)
 		for (int k = 0; k < s->K; k += KB)
 			for (int c = 0; c < s->C; c += PW)
-				panel_sum(s, z, o, sum_at(z, o->sum, k, c) + (size_t)i * z->sum, i, k, c);
+				panel_sum(s, z, o, sum_at(z, o->sum, k, c) + (size_t)i * z->sum, i,
+					  k, c);
 }
 
-void CPU(winograd_weights)(const struct winograd *s, float *dw, float *db, const float *x, const float *dy,
-			   float *scratch)
+void CPU(winograd_weights)(const struct winograd *s, float *dw, float *db, const float *x,
+			   const float *dy, float *scratch)
 {
 	struct sizes z = sizes(s);
 	size_t widest = z.C > z.K ? z.C : z.K;

@@ -135,7 +135,8 @@ static void add_open(struct dtn_list *l, const char *name, int fd, const struct 
 		if (n < 0)
 			dtn_fault(&fault, DTN_ENV, "%s", strerror(errno));
 		else
-			dtn_fault(&fault, DTN_INPUT, n == 0 ? "empty file" : "a device, wants images");
+			dtn_fault(&fault, DTN_INPUT,
+				  n == 0 ? "empty file" : "a device, wants images");
 		close(fd);
 		dtn_bad_one(l->bad, name, &fault);
 	}

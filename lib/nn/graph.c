@@ -81,7 +81,8 @@ dtn_id dtn_input(struct dtn_graph *g, const char *name, int type, struct dtn_sha
 	return g->n - 1;
 }
 
-dtn_id dtn_param(struct dtn_graph *g, const char *name, struct dtn_shape shape, float bound, float fill)
+dtn_id dtn_param(struct dtn_graph *g, const char *name, struct dtn_shape shape, float bound,
+		 float fill)
 {
 	struct dtn_node *y = append(g, DTN_OP_PARAM, name);
 
@@ -109,7 +110,8 @@ static void misfit(const struct dtn_node *y, const struct dtn_node *const x[], c
 	dtn_die(DTN_INPUT, "%s: %s wants %s: %s", y->name, dtn_op_name(y->op), wanted, found);
 }
 
-/* Images and times come in as f32, and so do predictions and losses leave; between, the graph decides. */
+/* Images and times come in as f32, and so do predictions and losses leave; between, the graph
+ * decides. */
 static int result_type(const struct dtn_graph *g, enum dtn_opcode op, const struct dtn_node *x)
 {
 	switch (op) {

@@ -1,8 +1,8 @@
 /* graph.h -- a network as an append-only list of nodes.
  *
- * The inputs of a node always have smaller ids than the node, so the order of building is an order of
- * running: nothing is sorted or searched.  Shapes are worked out while building, and a misfit ends the
- * program with the node's name and the shapes.
+ * The inputs of a node always have smaller ids than the node, so the order of building is an order
+ * of running: nothing is sorted or searched.  Shapes are worked out while building, and a misfit
+ * ends the program with the node's name and the shapes.
  */
 #ifndef DTN_GRAPH_H
 #define DTN_GRAPH_H
@@ -30,7 +30,8 @@ union dtn_attr {
 	struct { int height, width; } size;     /* pad: H', W'; crop: H, W */
 	struct { int width; } timestep;         /* C, even */
 	struct { enum dtn_loss_kind kind; } loss;
-	struct { float bound; float fill; } param;      /* initial weights: fill + uniform in +-bound */
+	/* initial weights: fill + uniform in +-bound */
+	struct { float bound; float fill; } param;
 };
 
 enum { DTN_INPUTS = 4 };
@@ -57,7 +58,8 @@ struct dtn_graph {
 	struct dtn_node *node;
 	int n, cap;
 	int type;                       /* element type of activations: DTN_F32 or DTN_BF16 */
-	size_t params;                  /* elements of the flat parameter arrays, padding included */
+	/* elements of the flat parameter arrays, padding included */
+	size_t params;
 	char scope[64];                 /* prefix of the names of new nodes, "down_blocks.0." */
 };
 
@@ -83,7 +85,8 @@ int dtn_op_reads(enum dtn_opcode);              /* bits: see op.def */
 struct dtn_rule {
 	/* NULL, or what the inputs should have been.  Fills y->shape (y->type is set before). */
 	const char *(*shape)(struct dtn_node *y, const struct dtn_node *const x[]);
-	size_t (*saved)(const struct dtn_node *y, const struct dtn_node *const x[]);    /* NULL: none */
+	/* NULL: none */
+	size_t (*saved)(const struct dtn_node *y, const struct dtn_node *const x[]);
 };
 #define OP(name, inputs, reads) extern const struct dtn_rule dtn_rule_##name;
 #include "lib/nn/op.def"

@@ -1,7 +1,7 @@
 /* layer.c -- operations together with their parameters.
  *
- * Initial weights follow DDPM's code [Ho et al. 2020]: variance scaling, fan_avg, uniform, so a bound of
- * sqrt(6 / (fan_in + fan_out)); biases start at zero.
+ * Initial weights follow DDPM's code [Ho et al. 2020]: variance scaling, fan_avg, uniform, so a
+ * bound of sqrt(6 / (fan_in + fan_out)); biases start at zero.
  */
 #include "lib/nn/layer.h"
 
@@ -10,7 +10,8 @@
 
 static const union dtn_attr none;
 
-static dtn_id weight(struct dtn_graph *g, const char *layer, struct dtn_shape shape, int fan, float gain)
+static dtn_id weight(struct dtn_graph *g, const char *layer, struct dtn_shape shape, int fan,
+		     float gain)
 {
 	char name[64];
 
@@ -33,8 +34,8 @@ static int channels(const struct dtn_graph *g, dtn_id x)
 	return s.dim[s.rank - 1];
 }
 
-dtn_id dtn_conv(struct dtn_graph *g, const char *name, dtn_id x, dtn_id residual, int K, int k, int stride,
-		float gain)
+dtn_id dtn_conv(struct dtn_graph *g, const char *name, dtn_id x, dtn_id residual, int K, int k,
+		int stride, float gain)
 {
 	int C = channels(g, x);
 	struct dtn_shape shape = { 4, { K, C, k, k } };
@@ -45,7 +46,8 @@ dtn_id dtn_conv(struct dtn_graph *g, const char *name, dtn_id x, dtn_id residual
 	return dtn_apply(g, DTN_OP_conv, name, attr, (dtn_id[]){ x, w, b, residual }, 4);
 }
 
-dtn_id dtn_linear(struct dtn_graph *g, const char *name, dtn_id x, dtn_id residual, int K, float gain)
+dtn_id dtn_linear(struct dtn_graph *g, const char *name, dtn_id x, dtn_id residual, int K,
+		  float gain)
 {
 	int C = channels(g, x);
 	dtn_id w = weight(g, name, (struct dtn_shape){ 2, { K, C } }, C + K, gain);
@@ -54,7 +56,8 @@ dtn_id dtn_linear(struct dtn_graph *g, const char *name, dtn_id x, dtn_id residu
 	return dtn_apply(g, DTN_OP_linear, name, none, (dtn_id[]){ x, w, b, residual }, 4);
 }
 
-dtn_id dtn_groupnorm(struct dtn_graph *g, const char *name, dtn_id x, dtn_id shift, int groups, bool silu)
+dtn_id dtn_groupnorm(struct dtn_graph *g, const char *name, dtn_id x, dtn_id shift, int groups,
+		     bool silu)
 {
 	struct dtn_shape shape = { 1, { channels(g, x) } };
 	char text[64];

@@ -1,21 +1,23 @@
 /* layer.h -- an operation together with its parameters.
  *
- * Parameters are named "SCOPE.NAME.weight" and "SCOPE.NAME.bias", as diffusers' UNet2DModel names them.
- * C does not order the evaluation of arguments: never call two of these in one argument list.
- */
+ * Parameters are named "SCOPE.NAME.weight" and "SCOPE.NAME.bias", as diffusers' UNet2DModel names
+ * them. C does not order the evaluation of arguments: never call two of these in one argument
+ * list. */
 #ifndef DTN_LAYER_H
 #define DTN_LAYER_H
 
 #include "lib/nn/graph.h"
 
-/* [N,H,W,C] -> [N,H/stride,W/stride,K]; k 1 or 3.  residual: added to the result, or -1.  gain scales the
- * initial weights; 0 starts at zero. */
-dtn_id dtn_conv(struct dtn_graph *, const char *name, dtn_id x, dtn_id residual, int K, int k, int stride,
-		float gain);
-dtn_id dtn_linear(struct dtn_graph *, const char *name, dtn_id x, dtn_id residual, int K, float gain);
+/* [N,H,W,C] -> [N,H/stride,W/stride,K]; k 1 or 3.  residual: added to the result, or -1.  gain
+ * scales the initial weights; 0 starts at zero. */
+dtn_id dtn_conv(struct dtn_graph *, const char *name, dtn_id x, dtn_id residual, int K, int k,
+		int stride, float gain);
+dtn_id dtn_linear(struct dtn_graph *, const char *name, dtn_id x, dtn_id residual, int K,
+		  float gain);
 
 /* shift [N,C] f32 is added to x before the norm (the time embedding), or -1. */
-dtn_id dtn_groupnorm(struct dtn_graph *, const char *name, dtn_id x, dtn_id shift, int groups, bool silu);
+dtn_id dtn_groupnorm(struct dtn_graph *, const char *name, dtn_id x, dtn_id shift, int groups,
+		     bool silu);
 
 dtn_id dtn_silu(struct dtn_graph *, dtn_id x);
 dtn_id dtn_attention(struct dtn_graph *, dtn_id q, dtn_id k, dtn_id v, int heads);

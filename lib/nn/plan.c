@@ -6,10 +6,11 @@
  *      forward  n0   n1   n2      n-1 |
  *      backward                       | n-1      n1    n0
  *
- * A value lives from its own step to its last reader, which is a later node's forward step or, where op.def
- * says that backward looks at it, that node's backward step.  A gradient lives from the first backward
- * step that writes it, which is the last node's that uses the value, to the node's own.  Then the largest
- * buffers are placed first, each at the lowest offset that no buffer of the same time covers.
+ * A value lives from its own step to its last reader, which is a later node's forward step or,
+ * where op.def says that backward looks at it, that node's backward step.  A gradient lives from
+ * the first backward step that writes it, which is the last node's that uses the value, to the
+ * node's own.  Then the largest buffers are placed first, each at the lowest offset that no buffer
+ * of the same time covers.
  */
 #include "lib/nn/plan.h"
 
@@ -60,7 +61,8 @@ static void live_forward(struct dtn_graph *g, dtn_id target)
 		if (y->saved.bytes > 0) {
 			y->saved.bytes = round_up(y->saved.bytes);
 			y->saved.first = i;
-			y->saved.last = i;      /* a kernel may write it even when nobody reads it */
+			/* a kernel may write it even when nobody reads it */
+			y->saved.last = i;
 		}
 	}
 }
@@ -120,7 +122,8 @@ static struct list collect(const struct dtn_graph *g)
 	struct list l = { dtn_alloc(3 * (size_t)g->n, sizeof(*l.span)), 0 };
 
 	for (dtn_id i = 0; i < g->n; i++) {
-		struct dtn_span *s[] = { &g->node[i].value, &g->node[i].gradient, &g->node[i].saved };
+		struct dtn_span *s[] = { &g->node[i].value, &g->node[i].gradient,
+					 &g->node[i].saved };
 		for (int k = 0; k < 3; k++)
 			if (s[k]->last >= 0 && s[k]->bytes > 0)
 				l.span[l.n++] = s[k];

@@ -8,8 +8,8 @@ struct dtn_pool;
 struct dtn_pool *dtn_pool_open(int workers, void (*begin)(void));
 void dtn_pool_close(struct dtn_pool *);
 
-/* Call job(arg, worker, i) for i = 0 .. n-1; a piece is started only after all smaller ones were.  Returns
- * when all are done. */
+/* Call job(arg, worker, i) for i = 0 .. n-1; a piece is started only after all smaller ones were.
+ * Returns when all are done. */
 void dtn_pool_each(struct dtn_pool *, int n, void (*job)(void *arg, int worker, int i), void *arg);
 
 #endif

@@ -87,8 +87,8 @@ void dtn_forward(struct dtn_run *run)
 
 /* --- backward -------------------------------------------------------------------------------- */
 
-/* Where the kernel puts the gradient of input k, and whether it adds to what is there.  The first writer
- * of a gradient stores, every later one adds: no buffer is cleared. */
+/* Where the kernel puts the gradient of input k, and whether it adds to what is there.  The first
+ * writer of a gradient stores, every later one adds: no buffer is cleared. */
 static void destination(struct dtn_run *run, struct dtn_call *c, int k, size_t *dparam)
 {
 	const struct dtn_node *x = c->in[k];
@@ -106,8 +106,8 @@ static void destination(struct dtn_run *run, struct dtn_call *c, int k, size_t *
 	}
 }
 
-/* Wait until all smaller slices have added their gradients of node i.  The smallest slice that runs never
- * waits, so this ends. */
+/* Wait until all smaller slices have added their gradients of node i.  The smallest slice that runs
+ * never waits, so this ends. */
 static void wait_for_turn(struct dtn_net *net, dtn_id i, int slice)
 {
 	atomic_int *turn = (atomic_int *)&net->turn[i];
@@ -137,7 +137,8 @@ static void add_parameters(struct dtn_run *run, const struct dtn_call *c, int sl
 			net->backend->add(net->grad + c->in[k]->param, c->dx[k], n);
 	}
 	if (any)
-		atomic_store_explicit((atomic_int *)&net->turn[c->id], slice + 1, memory_order_release);
+		atomic_store_explicit((atomic_int *)&net->turn[c->id], slice + 1,
+				      memory_order_release);
 }
 
 void dtn_backward(struct dtn_run *run, int slice)
@@ -236,7 +237,8 @@ void dtn_net_init(struct dtn_net *net, struct dtn_graph *graph, dtn_id target, b
 	net->packed = take(net, net->packed_bytes, "the packed weights");
 	if (training) {
 		net->grad = take(net, graph->params * sizeof(float), "the gradients");
-		memset(net->grad, 0, graph->params * sizeof(float));    /* gaps between parameters */
+		/* gaps between parameters */
+		memset(net->grad, 0, graph->params * sizeof(float));
 	}
 	net->run = dtn_alloc((size_t)workers, sizeof(*net->run));
 	for (int w = 0; w < workers; w++) {
@@ -337,7 +339,8 @@ static void one_slice(void *arg, int worker, int slice)
 	each->job(each->arg, &each->net->run[worker], slice);
 }
 
-void dtn_net_each(struct dtn_net *net, int slices, void (*job)(void *, struct dtn_run *, int), void *arg)
+void dtn_net_each(struct dtn_net *net, int slices, void (*job)(void *, struct dtn_run *, int),
+		  void *arg)
 {
 	struct each each = { net, job, arg };
 
@@ -360,8 +363,8 @@ static void one_range(void *arg, int worker, int i)
 	r->job(r->arg, begin, begin + r->grain < r->n ? begin + r->grain : r->n);
 }
 
-void dtn_net_ranges(struct dtn_net *net, size_t n, size_t grain, void (*job)(void *, size_t, size_t),
-		    void *arg)
+void dtn_net_ranges(struct dtn_net *net, size_t n, size_t grain,
+		    void (*job)(void *, size_t, size_t), void *arg)
 {
 	struct ranges ranges = { n, grain, job, arg };
 

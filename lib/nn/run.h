@@ -4,8 +4,8 @@
  *      struct dtn_run          what one worker owns: arena and scratch
  *
  * The gradient of each parameter is added up in the order of the slices whatever worker ran them:
- * a worker waits for its turn at every parameter.  So results depend on the seed, never on timing or
- * on the number of workers.
+ * a worker waits for its turn at every parameter.  So results depend on the seed, never on timing
+ * or on the number of workers.
  */
 #ifndef DTN_RUN_H
 #define DTN_RUN_H
@@ -21,7 +21,8 @@ struct dtn_run {                        /* one worker */
 	char *arena, *scratch, *dparam;
 	bool *written;                  /* per node: has its gradient been written in this pass? */
 	uint64_t seed, index;           /* for dropout; set by the job */
-	double *seconds;                /* [2][DTN_OPS] by op, forward and backward; NULL: not measured */
+	/* [2][DTN_OPS] by op, forward and backward; NULL: not measured */
+	double *seconds;
 };
 
 struct dtn_net {
@@ -32,18 +33,20 @@ struct dtn_net {
 	int workers;
 	size_t arena_bytes, scratch_bytes, packed_bytes;
 	size_t dparam_bytes;            /* of the node with the most parameters */
-	float *param, *grad;            /* flat, graph->params elements; grad NULL when not training */
+	/* flat, graph->params elements; grad NULL when not training */
+	float *param, *grad;
 	bool own_param;                 /* is param to be freed with the net? */
 	char *packed;
 	size_t *packed_at;              /* per node */
 	void **state;                   /* per node */
-	int *turn;                      /* per node: slices that have added its parameters' gradients */
+	/* per node: slices that have added its parameters' gradients */
+	int *turn;
 	struct dtn_run *run;            /* per worker */
 	struct dtn_pool *pool;
 };
 
-/* Plan `graph` for `target` and get the memory: arenas, parameters, gradients.  param NULL: the net's own,
- * uninitialised.  Dies with status 1 where there is too little memory. */
+/* Plan `graph` for `target` and get the memory: arenas, parameters, gradients.  param NULL: the
+ * net's own, uninitialised.  Dies with status 1 where there is too little memory. */
 void dtn_net_init(struct dtn_net *, struct dtn_graph *, dtn_id target, bool training,
 		  const struct dtn_backend *, int workers, float *param);
 void dtn_net_release(struct dtn_net *);
@@ -54,15 +57,16 @@ void dtn_net_initialise(struct dtn_net *, uint64_t seed);
 /* The weights changed: pack them anew, on all workers. */
 void dtn_net_pack(struct dtn_net *);
 
-/* Call job(arg, run, slice) for slice = 0 .. slices-1, each on some worker, started in this order.  Either
- * every job or none calls dtn_backward. */
+/* Call job(arg, run, slice) for slice = 0 .. slices-1, each on some worker, started in this order.
+ * Either every job or none calls dtn_backward. */
 void dtn_net_each(struct dtn_net *, int slices, void (*job)(void *arg, struct dtn_run *, int slice),
 		  void *arg);
 
 /* Measure the seconds of each op from now on; read them from run[w].seconds. */
 void dtn_net_profile(struct dtn_net *);
 
-/* Call job(arg, begin, end) for parts of 0 .. n, split at fixed multiples of `grain`, on all workers. */
+/* Call job(arg, begin, end) for parts of 0 .. n, split at fixed multiples of `grain`, on all
+ * workers. */
 void dtn_net_ranges(struct dtn_net *, size_t n, size_t grain,
 		    void (*job)(void *arg, size_t begin, size_t end), void *arg);
 
@@ -74,8 +78,9 @@ void *dtn_gradient(struct dtn_run *, dtn_id);
 
 void dtn_forward(struct dtn_run *);
 
-/* From the gradient of the target, which the caller has written at dtn_gradient(run, target) [S] f32, to the
- * gradients of all parameters in net->grad: slice 0 stores, later slices add, in their order. */
+/* From the gradient of the target, which the caller has written at dtn_gradient(run, target) [S]
+ * f32, to the gradients of all parameters in net->grad: slice 0 stores, later slices add, in their
+ * order. */
 void dtn_backward(struct dtn_run *, int slice);
 
 #endif

@@ -4,9 +4,9 @@
  *               |          +-------------- skips ----------------+         |
  *               +----------------------------------------------------------+
  *
- * Names, order and conventions are those of diffusers' UNet2DModel, so weights can be exchanged: skips are
- * the result of conv_in, of every block going down and of every downsampler; each block going up takes one,
- * concatenated as (hidden, skip).
+ * Names, order and conventions are those of diffusers' UNet2DModel, so weights can be exchanged:
+ * skips are the result of conv_in, of every block going down and of every downsampler; each block
+ * going up takes one, concatenated as (hidden, skip).
  */
 #include "lib/nn/unet.h"
 
@@ -71,8 +71,8 @@ static dtn_id attention(struct dtn_graph *g, const struct dtn_unet *u, dtn_id x)
 }
 
 /* One block of a level: a residual block, and attention where the resolution asks for it. */
-static dtn_id stage(struct dtn_graph *g, const struct dtn_unet *u, const char *side, int block, int j,
-		    int level, dtn_id x, dtn_id emb)
+static dtn_id stage(struct dtn_graph *g, const struct dtn_unet *u, const char *side, int block,
+		    int j, int level, dtn_id x, dtn_id emb)
 {
 	dtn_scope(g, "%s_blocks.%d.resnets.%d", side, block, j);
 	x = resnet(g, u, x, emb, u->channels * u->mult[level]);
@@ -146,12 +146,13 @@ dtn_id dtn_unet(struct dtn_graph *g, const struct dtn_unet *u, dtn_id x, dtn_id 
 	return dtn_crop(g, h, u->height, u->width);
 }
 
-/* Groups must divide the width of every level, so that of the first; which numbers up to 64 would do? */
+/* Groups must divide the width of every level, so that of the first; which numbers up to 64 would
+ * do? */
 static const char *bad_groups(const struct dtn_unet *u)
 {
 	static char text[256];
-	int n = snprintf(text, sizeof(text), "%d groups do not divide %d channels; these do:", u->groups,
-			 u->channels);
+	int n = snprintf(text, sizeof(text),
+			 "%d groups do not divide %d channels; these do:", u->groups, u->channels);
 
 	for (int g = 1; g <= 64 && n < (int)sizeof(text) - 8; g++)
 		if (u->channels % g == 0)
@@ -202,8 +203,8 @@ int dtn_unet_slice(const struct dtn_unet *u)
 	int h = dtn_unet_padded(u, u->height), w = dtn_unet_padded(u, u->width);
 	long floats = (long)h * w * u->channels;
 
-	/* Small enough for the widest activations to stay in a core's share of the cache, large enough that
-	 * the matrix products of the narrow levels have rows to work on. */
+	/* Small enough for the widest activations to stay in a core's share of the cache, large
+	 * enough that the matrix products of the narrow levels have rows to work on. */
 	return floats <= 32 * 1024 ? 16 : floats <= 256 * 1024 ? 8 : floats <= 1024 * 1024 ? 4 : 1;
 }
 
@@ -214,7 +215,8 @@ uint64_t dtn_unet_parameters(const struct dtn_unet *u)
 	dtn_id x, t;
 
 	dtn_graph_init(&g, DTN_F32);
-	x = dtn_input(&g, "x", DTN_F32, (struct dtn_shape){ 4, { 1, u->height, u->width, u->colours } });
+	x = dtn_input(&g, "x", DTN_F32,
+		      (struct dtn_shape){ 4, { 1, u->height, u->width, u->colours } });
 	t = dtn_input(&g, "t", DTN_I32, (struct dtn_shape){ 1, { 1 } });
 	dtn_unet(&g, u, x, t);
 	for (dtn_id i = 0; i < g.n; i++)

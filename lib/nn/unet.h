@@ -17,7 +17,8 @@ struct dtn_unet {
 	float dropout;
 };
 
-/* NULL, or what is wrong with it: ranges, groups that do not divide a width (naming those that do), ... */
+/* NULL, or what is wrong with it: ranges, groups that do not divide a width (naming those that do),
+ * ... */
 const char *dtn_unet_check(const struct dtn_unet *);
 
 /* Height or width inside the network: the next multiple of 2^(levels-1). */
@@ -26,7 +27,8 @@ int dtn_unet_padded(const struct dtn_unet *, int side);
 /* x [N,H,W,C] f32 in about [-1,1]; t [N] i32; returns the prediction [N,H,W,C] f32. */
 dtn_id dtn_unet(struct dtn_graph *, const struct dtn_unet *, dtn_id x, dtn_id t);
 
-/* How many images a slice has: by the network alone, so that results never depend on the machine. */
+/* How many images a slice has: by the network alone, so that results never depend on the
+ * machine. */
 int dtn_unet_slice(const struct dtn_unet *);
 
 /* Trained weights, counted once. */

@@ -44,8 +44,9 @@ static void describe(const struct dtn_progress *p, char *text, size_t room)
 		snprintf(text + n, room - (size_t)n, "  no loss yet");
 		return;
 	}
-	snprintf(text + n, room - (size_t)n, "  loss %.4f  %.*f images/s  %s left", p->loss / p->losses,
-		 rate < 10, rate, dtn_clock_text(seconds_left(p, p->seconds / p->steps)));
+	snprintf(text + n, room - (size_t)n, "  loss %.4f  %.*f images/s  %s left",
+		 p->loss / p->losses, rate < 10, rate,
+		 dtn_clock_text(seconds_left(p, p->seconds / p->steps)));
 }
 
 void dtn_progress_step(struct dtn_progress *p, int64_t step, const struct dtn_step *s, int images,

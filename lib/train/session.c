@@ -20,7 +20,8 @@ static void read_count(void *arg, uint64_t images)
 	struct dtn_session *s = arg;
 
 	if (dtn_line_due(&s->progress.line))
-		dtn_line_show(&s->progress.line, "reading: %llu images", (unsigned long long)images);
+		dtn_line_show(&s->progress.line, "reading: %llu images",
+			      (unsigned long long)images);
 	if (dtn_progress_wanted()) {
 		dtn_line_clear(&s->progress.line);
 		dtn_note("reading: %llu images", (unsigned long long)images);

@@ -43,9 +43,9 @@ void dtn_trainer_ready(struct dtn_trainer *);
 void dtn_trainer_release(struct dtn_trainer *);
 
 /* `done`: how far the run is, 0 .. 1, for the decay of the learning rate. */
-/* The timestep 0 .. T-1 of the sample at this position: the Kronecker sequence of the golden ratio from a
- * random beginning. Each is uniform, and any run of samples is spread evenly over the steps, which takes
- * noise out of the gradient [Kingma et al. 2021, appendix I.1 for the idea]. */
+/* The timestep 0 .. T-1 of the sample at this position: the Kronecker sequence of the golden ratio
+ * from a random beginning. Each is uniform, and any run of samples is spread evenly over the steps,
+ * which takes noise out of the gradient [Kingma et al. 2021, appendix I.1 for the idea]. */
 int dtn_timestep_of(uint64_t seed, uint64_t position, int T);
 
 struct dtn_step dtn_trainer_step(struct dtn_trainer *, double done);

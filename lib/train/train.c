@@ -137,8 +137,10 @@ static void complain(struct dtn_session *s, const struct dtn_step *step)
 
 	dtn_line_clear(&s->progress.line);
 	if (s->trainer.bad >= PATIENCE)
-		dtn_die(DTN_ENV, "loss or gradient not finite in %d steps in a row, up to %lld: "
-			"%s is left as it was; a lower --lr may help", PATIENCE, number, s->store.target);
+		dtn_die(DTN_ENV,
+			"loss or gradient not finite in %d steps in a row, up to %lld: "
+			"%s is left as it was; a lower --lr may help",
+			PATIENCE, number, s->store.target);
 	dtn_warn("step %lld is skipped: loss %g, gradient %g", number, step->loss, step->norm);
 }
 

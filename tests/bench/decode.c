@@ -1,10 +1,12 @@
 /* decode.c -- how fast do libpng and libjpeg alone decode a folder of files?
  *
- *      build/opt/tests/bench/decode make DIR N             write DIR/png and DIR/jpeg, N pictures each
- *      build/opt/tests/bench/decode png|jpeg DIR THREADS   print the seconds that all files of DIR take
+ *      build/opt/tests/bench/decode make DIR N             write DIR/png and DIR/jpeg, N pictures
+ * each build/opt/tests/bench/decode png|jpeg DIR THREADS   print the seconds that all files of DIR
+ * take
  *
- * What dtn-load is compared with: each thread takes the next file, reads it and decodes it into memory, by
- * the shortest use of the library.  The pictures are 256x192, smooth with some grain, like photographs.
+ * What dtn-load is compared with: each thread takes the next file, reads it and decodes it into
+ * memory, by the shortest use of the library.  The pictures are 256x192, smooth with some grain,
+ * like photographs.
  */
 #include "lib/base.h"
 #include "lib/nn/pool.h"
@@ -33,13 +35,16 @@ static uint32_t bits(uint32_t *state)
 static void draw(uint8_t *pixel, uint32_t number)       /* [HIGH,WIDE,3] */
 {
 	uint32_t seed = number * 2654435761u + 1;
-	float fx = 0.01f + (float)(bits(&seed) % 100) / 1000, fy = 0.01f + (float)(bits(&seed) % 100) / 1000;
+	float fx = 0.01f + (float)(bits(&seed) % 100) / 1000,
+	      fy = 0.01f + (float)(bits(&seed) % 100) / 1000;
 
 	for (int y = 0; y < HIGH; y++)
 		for (int x = 0; x < WIDE; x++)
 			for (int c = 0; c < 3; c++) {
-				float wave = sinf((float)x * fx + (float)c) * cosf((float)y * fy - (float)c);
-				float edge = (x / 32 + y / 24 + (int)number) % 5 < 2 ? 20.0f : -20.0f;
+				float wave = sinf((float)x * fx + (float)c) *
+					     cosf((float)y * fy - (float)c);
+				float edge =
+					(x / 32 + y / 24 + (int)number) % 5 < 2 ? 20.0f : -20.0f;
 				float grain = (float)(bits(&seed) % 9) - 4;
 
 				*pixel++ = (uint8_t)(128 + 90 * wave + edge * wave + grain);
@@ -57,7 +62,10 @@ static FILE *create(const char *path)
 
 static void write_png(const char *path, const uint8_t *pixel)
 {
-	png_image image = { .version = PNG_IMAGE_VERSION, .width = WIDE, .height = HIGH, .format = PNG_FORMAT_RGB };
+	png_image image = { .version = PNG_IMAGE_VERSION,
+			    .width = WIDE,
+			    .height = HIGH,
+			    .format = PNG_FORMAT_RGB };
 
 	if (!png_image_write_to_file(&image, path, 0, pixel, 0, NULL))
 		dtn_die(DTN_ENV, "%s: %s", path, image.message);

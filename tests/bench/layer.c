@@ -2,9 +2,10 @@
  *
  *      build/opt/tests/bench/layer [NETWORK [f32|bf16 [THREADS [ISA]]]]
  *
- * For every different layer: how many there are, and for the forward pass and the gradients of data and
- * weights the GFLOP/s of one thread, counting the multiplications of the definition, while THREADS of them
- * work at once on slices of their own.  The last line is the time that all layers take together.
+ * For every different layer: how many there are, and for the forward pass and the gradients of data
+ * and weights the GFLOP/s of one thread, counting the multiplications of the definition, while
+ * THREADS of them work at once on slices of their own.  The last line is the time that all layers
+ * take together.
  */
 #include "kernels/backend.h"
 #include "lib/nn/unet.h"
@@ -116,7 +117,8 @@ static void *measure(void *arg)
 }
 
 /* Seconds of one call: the mean over the threads of the median of each. */
-static double together(const struct layer *l, const struct dtn_backend *backend, enum what what, int threads)
+static double together(const struct layer *l, const struct dtn_backend *backend, enum what what,
+		       int threads)
 {
 	struct thread t[MOST_THREADS];
 	pthread_barrier_t barrier;
@@ -124,7 +126,10 @@ static double together(const struct layer *l, const struct dtn_backend *backend,
 
 	pthread_barrier_init(&barrier, NULL, (unsigned)threads);
 	for (int i = 0; i < threads; i++) {
-		t[i] = (struct thread){ .layer = l, .backend = backend, .what = what, .seconds = 0.1,
+		t[i] = (struct thread){ .layer = l,
+					.backend = backend,
+					.what = what,
+					.seconds = 0.1,
 					.barrier = &barrier };
 		pthread_create(&t[i].id, NULL, measure, &t[i]);
 	}
@@ -138,7 +143,8 @@ static double together(const struct layer *l, const struct dtn_backend *backend,
 
 static double gflop(const struct dtn_node *y, const struct dtn_node *w)
 {
-	return 2e-9 * (double)dtn_shape_count(y->shape) * (double)dtn_shape_count(w->shape) / w->shape.dim[0];
+	return 2e-9 * (double)dtn_shape_count(y->shape) * (double)dtn_shape_count(w->shape) /
+	       w->shape.dim[0];
 }
 
 static bool alike(const struct dtn_call *a, const struct dtn_call *b)
@@ -199,17 +205,22 @@ static void network(const struct dtn_unet *u, const char *name, int type, int th
 	dtn_unet(&g, u, x, t);
 	memset(layers, 0, sizeof(layers));
 	n = collect(layers, &g);
-	printf("# %s, %s, slices of 8, %d threads; GFLOP/s a thread\n", name, dtn_type_name(type), threads);
-	printf("# %-30s %3s %8s %8s %8s   ms of all\n", "layer", "", "forward", "by data", "weights");
+	printf("# %s, %s, slices of 8, %d threads; GFLOP/s a thread\n", name, dtn_type_name(type),
+	       threads);
+	printf("# %-30s %3s %8s %8s %8s   ms of all\n", "layer", "", "forward", "by data",
+	       "weights");
 	for (int i = 0; i < n; i++) {
 		const struct dtn_call *c = &layers[i].call;
 		double each[WHATS], gf = gflop(c->y, c->in[1]);
 
 		prepare(&layers[i], backend);
-		printf("%-6s %-17s %s -> %-4d%s %2dx", dtn_op_name(c->y->op), dtn_shape_text(c->in[0]->shape),
-		       c->y->op == DTN_OP_linear ? "   " : c->y->attr.conv.stride == 2 ? "3/2" :
-		       c->y->attr.conv.k == 3 ? "3x3" : "1x1", c->in[1]->shape.dim[0], c->in[3] ? "+" : " ",
-		       layers[i].count);
+		printf("%-6s %-17s %s -> %-4d%s %2dx", dtn_op_name(c->y->op),
+		       dtn_shape_text(c->in[0]->shape),
+		       c->y->op == DTN_OP_linear     ? "   "
+		       : c->y->attr.conv.stride == 2 ? "3/2"
+		       : c->y->attr.conv.k == 3	     ? "3x3"
+						     : "1x1",
+		       c->in[1]->shape.dim[0], c->in[3] ? "+" : " ", layers[i].count);
 		for (int w = 0; w < WHATS; w++) {
 			each[w] = together(&layers[i], backend, w, threads);
 			total[w] += each[w] * layers[i].count;
@@ -223,7 +234,8 @@ static void network(const struct dtn_unet *u, const char *name, int type, int th
 		fflush(stdout);
 	}
 	printf("%-34s     %8.1f %8.1f %8.1f   %7.3f %7.3f %7.3f\n", "all", work[0] / total[0],
-	       work[1] / total[1], work[2] / total[2], 1e3 * total[0], 1e3 * total[1], 1e3 * total[2]);
+	       work[1] / total[1], work[2] / total[2], 1e3 * total[0], 1e3 * total[1],
+	       1e3 * total[2]);
 }
 
 int main(int argc, char **argv)
@@ -234,7 +246,9 @@ int main(int argc, char **argv)
 
 	if (!cpu || threads < 1 || threads > MOST_THREADS)
 		dtn_die(DTN_ENV, "cannot run that");
-	type = argc > 2 ? strcmp(argv[2], "bf16") == 0 ? DTN_BF16 : DTN_F32 : cpu->bf16 ? DTN_BF16 : DTN_F32;
+	type = argc > 2	   ? strcmp(argv[2], "bf16") == 0 ? DTN_BF16 : DTN_F32
+	       : cpu->bf16 ? DTN_BF16
+			   : DTN_F32;
 	for (size_t i = 0; i < sizeof(networks) / sizeof(networks[0]); i++)
 		if (strstr(networks[i].name, only))
 			network(&networks[i].unet, networks[i].name, type, threads, cpu);

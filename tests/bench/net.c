@@ -1,10 +1,12 @@
-/* net.c -- how fast are training and sampling, where does the time go, how much memory do they take?
+/* net.c -- how fast are training and sampling, where does the time go, how much memory do they
+ * take?
  *
- *      build/opt/tests/bench/net [SECONDS [CONFIGURATION [train|sample [f32|bf16 [WORKERS [ISA]]]]]]
+ *      build/opt/tests/bench/net [SECONDS [CONFIGURATION [train|sample [f32|bf16 [WORKERS
+ * [ISA]]]]]]
  *
  * One line per configuration: images/s (median over steps), peak memory, and the images/s that the
- * convolutions and matrix products alone would allow, from the time spent in them.  Then the share of
- * each op.
+ * convolutions and matrix products alone would allow, from the time spent in them.  Then the share
+ * of each op.
  */
 #include "kernels/backend.h"
 #include "lib/nn/layer.h"
@@ -63,10 +65,21 @@ static void one_slice(void *arg, struct dtn_run *run, int slice)
 static void adam(void *arg, size_t begin, size_t end)
 {
 	struct bench *b = arg;
-	struct dtn_adam_call c = {
-		b->net.param + begin, b->m + begin, b->v + begin, b->ema + begin, b->net.grad + begin,
-		end - begin, 1e-4f, 0.9f, 0.999f, 1e-8f, 0, 0.1f, 0.001f, 1, 0.999f
-	};
+	struct dtn_adam_call c = { b->net.param + begin,
+				   b->m + begin,
+				   b->v + begin,
+				   b->ema + begin,
+				   b->net.grad + begin,
+				   end - begin,
+				   1e-4f,
+				   0.9f,
+				   0.999f,
+				   1e-8f,
+				   0,
+				   0.1f,
+				   0.001f,
+				   1,
+				   0.999f };
 
 	b->net.backend->adam(&c);
 }
@@ -125,8 +138,8 @@ static void shares(const struct bench *b, double wall)
 			down += b->net.run[w].seconds[DTN_OPS + o];
 		}
 		if (up + down > 0)
-			printf("#   %-10s %5.1f%% forward %5.1f%% backward\n", dtn_op_name(o), 100 * up / busy,
-			       100 * down / busy);
+			printf("#   %-10s %5.1f%% forward %5.1f%% backward\n", dtn_op_name(o),
+			       100 * up / busy, 100 * down / busy);
 	}
 }
 
@@ -156,9 +169,11 @@ static void measure(const struct config *c, bool training, int type, const struc
 			heavy += b.net.run[w].seconds[d * DTN_OPS + DTN_OP_conv] +
 				 b.net.run[w].seconds[d * DTN_OPS + DTN_OP_linear];
 	getrusage(RUSAGE_SELF, &usage);
-	printf("%-14s %-6s %-4s %-3s -j%d batch %3d slice %2d: %8.1f images/s, %5ld MiB; products alone %.1f\n",
-	       c->name, training ? "train" : "sample", dtn_type_name(type), cpu->name, workers, b.batch, b.slice,
-	       b.batch / took[n / 2], usage.ru_maxrss / 1024, b.batch * n / (heavy / workers));
+	printf("%-14s %-6s %-4s %-3s -j%d batch %3d slice %2d: %8.1f images/s, %5ld MiB; products "
+	       "alone %.1f\n",
+	       c->name, training ? "train" : "sample", dtn_type_name(type), cpu->name, workers,
+	       b.batch, b.slice, b.batch / took[n / 2], usage.ru_maxrss / 1024,
+	       b.batch * n / (heavy / workers));
 	shares(&b, wall);
 	fflush(stdout);
 }
@@ -179,7 +194,8 @@ int main(int argc, char **argv)
 			for (int bf16 = 0; bf16 <= 1; bf16++) {
 				int t = bf16 ? DTN_BF16 : DTN_F32;
 
-				if (!strstr(configs[i].name, only) || !strstr(training ? "train" : "sample", what))
+				if (!strstr(configs[i].name, only) ||
+				    !strstr(training ? "train" : "sample", what))
 					continue;
 				if (*type ? strcmp(type, dtn_type_name(t)) != 0 : bf16 != cpu->bf16)
 					continue;

@@ -2,8 +2,8 @@
  *
  *      build/opt/tests/bench/op [OP [f32|bf16 [ISA]]]
  *
- * One line for each shape and pass: time, time for each element of the result, and the bytes of inputs, result
- * and gradients that move in a second if each is moved once.
+ * One line for each shape and pass: time, time for each element of the result, and the bytes of
+ * inputs, result and gradients that move in a second if each is moved once.
  */
 #include "kernels/backend.h"
 
@@ -148,10 +148,11 @@ static void measure(const struct shape *s, int type, const struct dtn_backend *c
 static void measure_adam(const struct dtn_backend *cpu, size_t n)
 {
 	struct dtn_node x = { .type = DTN_F32, .shape = { 1, { (int)n } } };
-	struct dtn_adam_call c = {
-		numbers(&x), numbers(&x), dtn_alloc(n, 4), numbers(&x), numbers(&x), n, 1e-4f, 0.9f, 0.999f, 1e-8f,
-		0, 0.1f, 0.001f, 1, 0.999f
-	};
+	struct dtn_adam_call c = { numbers(&x), numbers(&x), dtn_alloc(n, 4),
+				   numbers(&x), numbers(&x), n,
+				   1e-4f,	0.9f,	     0.999f,
+				   1e-8f,	0,	     0.1f,
+				   0.001f,	1,	     0.999f };
 	double least = 1e9;
 
 	for (int i = 0; i < 20; i++) {
@@ -160,8 +161,8 @@ static void measure_adam(const struct dtn_backend *cpu, size_t n)
 		at = used() - at;
 		least = at < least ? at : least;
 	}
-	printf("adam       [%zu] %9.1f us %7.3f ns %7.1f GB/s\n", n, least * 1e6, least * 1e9 / (double)n,
-	       36 * (double)n / least / 1e9);
+	printf("adam       [%zu] %9.1f us %7.3f ns %7.1f GB/s\n", n, least * 1e6,
+	       least * 1e9 / (double)n, 36 * (double)n / least / 1e9);
 }
 
 int main(int argc, char **argv)

@@ -4,8 +4,8 @@
  *      hostile --write DIR     write every case to DIR/NAME.dtn, and a line "NAME<tab>MESSAGE" to
  *                              DIR/cases (no message: the stream is good), for the programs' tests
  *
- * None may need more than two seconds or, beyond what the process has at its start, 64 MiB.
- */
+ * None may need more than two seconds or, beyond what the process has at its start, 64
+ * MiB. */
 #include "format/dtn.h"
 #include "tests/format/forge.h"
 #include "tests/format/hostile-changes.h"
@@ -13,7 +13,8 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-/* AddressSanitizer keeps freed memory aside, to see it being used: there only the answers are judged. */
+/* AddressSanitizer keeps freed memory aside, to see it being used: there only the answers are
+ * judged. */
 #ifdef __SANITIZE_ADDRESS__
 enum { MOST_KIB = 4096 << 10, MOST_SECONDS = 60 };
 #else

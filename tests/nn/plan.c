@@ -91,16 +91,19 @@ static int dead_reads(const struct dtn_graph *g, dtn_id target, bool training)
 	return found;
 }
 
-static void one(const struct dtn_unet *u, int N, bool training, int type, const char *name, double least)
+static void one(const struct dtn_unet *u, int N, bool training, int type, const char *name,
+		double least)
 {
 	struct dtn_graph g;
 	dtn_id target = build(&g, u, N, training, type);
 	size_t arena = dtn_plan(&g, target, training), bound = dtn_plan_bound(&g);
 
 	check(overlaps(&g) == 0, "buffers alive together do not overlap", name);
-	check(dead_reads(&g, target, training) == 0, "nothing is read before or after its life", name);
+	check(dead_reads(&g, target, training) == 0, "nothing is read before or after its life",
+	      name);
 	printf("# %s: arena %zu bytes, bound %zu\n", name, arena, bound);
-	check((double)arena <= least * (double)bound, "the arena is close to its lower bound", name);
+	check((double)arena <= least * (double)bound, "the arena is close to its lower bound",
+	      name);
 	dtn_graph_release(&g);
 }
 
@@ -163,6 +166,7 @@ int main(void)
 	check(dtn_unet_parameters(&cifar) == 35746307, "35,746,307 parameters", "cifar");
 	check(dtn_unet_parameters(&small) == 1539329, "1,539,329 parameters", "28x28x1");
 	check(dtn_unet_parameters(&medium) == 8952067, "8,952,067 parameters", "32x32x3");
-	check(same_keys(&cifar, "tests/fixtures/cifar10-keys.txt"), "the published names and shapes", "cifar");
+	check(same_keys(&cifar, "tests/fixtures/cifar10-keys.txt"),
+	      "the published names and shapes", "cifar");
 	return failures > 0;
 }

@@ -46,10 +46,12 @@ static void one_slice(void *arg, struct dtn_run *run, int slice)
 	for (int i = 0; i < S; i++)
 		t[i] = 100 * slice + i;
 	if (j->net.training)
-		dtn_rng_normal(dtn_rng(7, DTN_RNG_NOISE, (uint64_t)slice, 1), dtn_value(run, j->target), n);
+		dtn_rng_normal(dtn_rng(7, DTN_RNG_NOISE, (uint64_t)slice, 1),
+			       dtn_value(run, j->target), n);
 	dtn_forward(run);
 	if (!j->net.training) {
-		memcpy(j->said + (size_t)slice * n, dtn_value(run, j->prediction), n * sizeof(float));
+		memcpy(j->said + (size_t)slice * n, dtn_value(run, j->prediction),
+		       n * sizeof(float));
 		return;
 	}
 	memcpy(j->loss + slice * S, dtn_value(run, j->out), S * sizeof(float));
@@ -108,9 +110,11 @@ static void one(const struct dtn_backend *cpu, int type)
 	run(&b, cpu, type, 3, true);
 	run(&c, cpu, type, 2, true);
 	n = a.graph.params;
-	check(finite_all(a.net.grad, n) && finite_all(a.loss, SLICES * S), "garbage in memory is not read", name);
+	check(finite_all(a.net.grad, n) && finite_all(a.loss, SLICES * S),
+	      "garbage in memory is not read", name);
 	check(memcmp(a.net.grad, b.net.grad, n * sizeof(float)) == 0 &&
-	      memcmp(a.net.grad, c.net.grad, n * sizeof(float)) == 0, "gradients do not depend on workers", name);
+		      memcmp(a.net.grad, c.net.grad, n * sizeof(float)) == 0,
+	      "gradients do not depend on workers", name);
 	check(memcmp(a.loss, b.loss, sizeof(a.loss)) == 0, "losses do not depend on workers", name);
 	done(&a);
 	done(&b);
@@ -119,7 +123,8 @@ static void one(const struct dtn_backend *cpu, int type)
 	run(&b, cpu, type, 2, false);
 	n = SLICES * dtn_shape_count(a.graph.node[a.x].shape);
 	check(finite_all(a.said, n), "nor when sampling", name);
-	check(memcmp(a.said, b.said, n * sizeof(float)) == 0, "predictions do not depend on workers", name);
+	check(memcmp(a.said, b.said, n * sizeof(float)) == 0,
+	      "predictions do not depend on workers", name);
 	done(&a);
 	done(&b);
 }

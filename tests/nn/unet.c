@@ -1,11 +1,12 @@
-/* unet.c -- the network against diffusers' UNet2DModel: output, loss, every gradient, an optimizer step.
+/* unet.c -- the network against diffusers' UNet2DModel: output, loss, every gradient, an optimizer
+ * step.
  *
- * The fixture holds what double precision gives (scripts/pytorch-unet.py).  In f32 the rounding of some
- * thirty layers in a row stays well below 1e-4 of the largest value of a tensor.  bf16 keeps 8 bits, and
- * norms over a few pixels magnify what cancels: PyTorch 2.15's autocast to bf16, on this very fixture, has
- * 0.021 for the output, 0.075 for the median gradient and 0.29 for the worst.  We allow ourselves as much for
- * the gradients, and twice that for the output because ours keeps every activation in bf16, the residual sums
- * too.
+ * The fixture holds what double precision gives (scripts/pytorch-unet.py).  In f32 the rounding of
+ * some thirty layers in a row stays well below 1e-4 of the largest value of a tensor.  bf16 keeps 8
+ * bits, and norms over a few pixels magnify what cancels: PyTorch 2.15's autocast to bf16, on this
+ * very fixture, has 0.021 for the output, 0.075 for the median gradient and 0.29 for the worst.  We
+ * allow ourselves as much for the gradients, and twice that for the output because ours keeps every
+ * activation in bf16, the residual sums too.
  */
 #include "kernels/backend.h"
 #include "lib/nn/layer.h"
@@ -58,8 +59,8 @@ static const struct tensor *find(const char *kind, const char *name)
 	return NULL;
 }
 
-/* The largest difference, as a share of the largest value of the tensor; `floor` is the scale below which
- * a value counts as zero. */
+/* The largest difference, as a share of the largest value of the tensor; `floor` is the scale below
+ * which a value counts as zero. */
 static double differ(const float *a, const float *b, size_t n, double floor)
 {
 	double worst = 0, scale = floor;
@@ -81,8 +82,8 @@ static void report(const char *name, const char *what, double found, double most
 {
 	bool good = found <= most;
 
-	printf("%s %s: %s differs by %.2g of its largest value, at most %.2g\n", good ? "ok" : "not ok", name,
-	       what, found, most);
+	printf("%s %s: %s differs by %.2g of its largest value, at most %.2g\n",
+	       good ? "ok" : "not ok", name, what, found, most);
 	failures += !good;
 }
 
@@ -95,7 +96,8 @@ static void one_slice(void *arg, struct dtn_run *run, int slice)
 	memset(run->arena, 0xff, run->net->arena_bytes);
 	memcpy(dtn_value(run, j->x), find("x", "")->data, find("x", "")->n * sizeof(float));
 	memcpy(dtn_value(run, j->t), find("t", "")->data, N * sizeof(int));
-	memcpy(dtn_value(run, j->target), find("target", "")->data, find("target", "")->n * sizeof(float));
+	memcpy(dtn_value(run, j->target), find("target", "")->data,
+	       find("target", "")->n * sizeof(float));
 	dtn_forward(run);
 	/* the first look at the prediction: backward may reuse its place */
 	memcpy(j + 1, dtn_value(run, j->prediction), find("output", "")->n * sizeof(float));
@@ -107,7 +109,8 @@ static void one_slice(void *arg, struct dtn_run *run, int slice)
 	dtn_backward(run, slice);
 }
 
-static void optimizer(struct dtn_net *net, const struct dtn_node *x, const char *kind, double decay, int steps)
+static void optimizer(struct dtn_net *net, const struct dtn_node *x, const char *kind, double decay,
+		      int steps)
 {
 	const struct tensor *want = find(kind, x->name), *grad = find("grad.", x->name);
 	double norm = find("norm", "")->data[0];
@@ -123,12 +126,19 @@ static void optimizer(struct dtn_net *net, const struct dtn_node *x, const char 
 	g = v + want->n;
 	memcpy(p, find("param.", x->name)->data, want->n * sizeof(float));
 	for (int s = 1; s <= steps; s++) {
-		struct dtn_adam_call c = {
-			.param = p, .m = m, .v = v, .grad = g, .n = want->n, .rate = 1e-3f, .beta1 = 0.9f,
-			.beta2 = 0.999f, .eps = 1e-8f, .decay = (float)decay,
-			.correct1 = (float)(1 - pow(0.9, s)), .correct2 = (float)(1 - pow(0.999, s)),
-			.scale = s == 1 && norm > 1 ? (float)(1 / norm) : 1
-		};
+		struct dtn_adam_call c = { .param = p,
+					   .m = m,
+					   .v = v,
+					   .grad = g,
+					   .n = want->n,
+					   .rate = 1e-3f,
+					   .beta1 = 0.9f,
+					   .beta2 = 0.999f,
+					   .eps = 1e-8f,
+					   .decay = (float)decay,
+					   .correct1 = (float)(1 - pow(0.9, s)),
+					   .correct2 = (float)(1 - pow(0.999, s)),
+					   .scale = s == 1 && norm > 1 ? (float)(1 / norm) : 1 };
 		for (size_t i = 0; i < want->n; i++)
 			g[i] = s == 1 ? grad->data[i] : second * grad->data[i];
 		net->backend->adam(&c);
@@ -172,17 +182,22 @@ static void one(const struct dtn_backend *cpu, int type)
 	dtn_net_pack(&net);
 	dtn_net_each(&net, 1, one_slice, j);
 	snprintf(name, sizeof(name), "%s %s", cpu->name, dtn_type_name(type));
-	report(name, "the output", differ(said, find("output", "")->data, n, 0), type == DTN_F32 ? 2e-5 : 4e-2);
+	report(name, "the output", differ(said, find("output", "")->data, n, 0),
+	       type == DTN_F32 ? 2e-5 : 4e-2);
 	for (int i = 0; i < N; i++)
 		loss += said[n + (size_t)i] / N;
-	report(name, "the loss", differ(&loss, find("loss", "")->data, 1, 0), type == DTN_F32 ? 1e-5 : 2e-2);
+	report(name, "the loss", differ(&loss, find("loss", "")->data, 1, 0),
+	       type == DTN_F32 ? 1e-5 : 2e-2);
 	for (dtn_id i = 0; i < g.n; i++)
 		if (g.node[i].op == DTN_OP_PARAM) {
 			const struct tensor *want = find("grad.", g.node[i].name);
 
-			snprintf(name, sizeof(name), "%s %s %s", cpu->name, dtn_type_name(type), g.node[i].name);
-			error[errors] = differ(net.grad + g.node[i].param, want->data, want->n, 1e-3);
-			report(name, "the gradient", error[errors++], type == DTN_F32 ? 1e-4 : 0.29);
+			snprintf(name, sizeof(name), "%s %s %s", cpu->name, dtn_type_name(type),
+				 g.node[i].name);
+			error[errors] =
+				differ(net.grad + g.node[i].param, want->data, want->n, 1e-3);
+			report(name, "the gradient", error[errors++],
+			       type == DTN_F32 ? 1e-4 : 0.29);
 			if (type == DTN_F32) {
 				optimizer(&net, &g.node[i], "adam.", 0, 1);
 				optimizer(&net, &g.node[i], "adamw.", 0.1, 2);

@@ -1,4 +1,5 @@
-/* adam.c -- test the sweeps over parameters: Adam against the paper's formulas in f64, norm and sum. */
+/* adam.c -- test the sweeps over parameters: Adam against the paper's formulas in f64, norm and
+ * sum. */
 #include "kernels/backend.h"
 
 #include <math.h>
@@ -36,21 +37,25 @@ static bool near(float got, double want, double scale)
 }
 
 /* One element: decay and learning rate apart [Loshchilov & Hutter 2019, alg. 2]. */
-static const char *check(const struct dtn_adam_call *c, const struct arrays *was, const struct arrays *is, int i)
+static const char *check(const struct dtn_adam_call *c, const struct arrays *was,
+			 const struct arrays *is, int i)
 {
 	double g = (double)was->grad[i] * (double)c->scale;
 	double m = (double)c->beta1 * (double)was->m[i] + (1 - (double)c->beta1) * g;
 	double v = (double)c->beta2 * (double)was->v[i] + (1 - (double)c->beta2) * g * g;
 	double step = m / (double)c->correct1 / (sqrt(v / (double)c->correct2) + (double)c->eps);
-	double param = (double)was->param[i] - (double)c->rate * (step + (double)c->decay * (double)was->param[i]);
-	double ema = (double)c->ema_decay * (double)was->ema[i] + (1 - (double)c->ema_decay) * param;
+	double param = (double)was->param[i] -
+		       (double)c->rate * (step + (double)c->decay * (double)was->param[i]);
+	double ema =
+		(double)c->ema_decay * (double)was->ema[i] + (1 - (double)c->ema_decay) * param;
 
 	/* 1 - beta is a small difference, rounded: up to 6e-5 of the term for beta2 = 0.999 */
 	if (!near(is->m[i], m, fabs(g)))
 		return "m";
 	if (fabs((double)is->v[i] - v) > 1e-4 * v)
 		return "v";
-	if (fabs((double)is->param[i] - param) > 1e-4 * (double)c->rate * fabs(step) + 2e-7 * fabs(param))
+	if (fabs((double)is->param[i] - param) >
+	    1e-4 * (double)c->rate * fabs(step) + 2e-7 * fabs(param))
 		return "param";
 	if (!near(is->ema[i], c->ema ? ema : (double)was->ema[i], 0.1))
 		return "ema";
@@ -60,8 +65,10 @@ static const char *check(const struct dtn_adam_call *c, const struct arrays *was
 static int sweep(const char *isa, const struct dtn_backend *backend, int n, bool ema, float decay)
 {
 	static struct arrays was, is;
-	struct dtn_adam_call c = { is.param, is.m, is.v, ema ? is.ema : NULL, is.grad, (size_t)n, 1e-3f, 0.9f,
-				   0.999f, 1e-8f, decay, 0.19f, 0.002f, 0.37f, 0.99f };
+	struct dtn_adam_call c = { is.param, is.m,	is.v,  ema ? is.ema : NULL,
+				   is.grad,  (size_t)n, 1e-3f, 0.9f,
+				   0.999f,   1e-8f,	decay, 0.19f,
+				   0.002f,   0.37f,	0.99f };
 	const char *wrong = NULL;
 
 	fill(&was);
@@ -107,9 +114,12 @@ int main(void)
 			printf("ok adam, %s # skip: not on this processor\n", isa[i]);
 			continue;
 		}
-		failed |= sweep(isa[i], backend, 4999, true, 0) | sweep(isa[i], backend, 1, true, 0.01f) |
-			  sweep(isa[i], backend, 1024, false, 0.01f) | sweep(isa[i], backend, 37, false, 0);
-		failed |= sums(isa[i], backend, 0) | sums(isa[i], backend, 17) | sums(isa[i], backend, 4999);
+		failed |= sweep(isa[i], backend, 4999, true, 0) |
+			  sweep(isa[i], backend, 1, true, 0.01f) |
+			  sweep(isa[i], backend, 1024, false, 0.01f) |
+			  sweep(isa[i], backend, 37, false, 0);
+		failed |= sums(isa[i], backend, 0) | sums(isa[i], backend, 17) |
+			  sums(isa[i], backend, 4999);
 	}
 	return failed;
 }

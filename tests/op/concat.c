@@ -16,8 +16,10 @@ static void slow(const struct op_case *c, struct dtn_shape y, const double *cons
 int main(void)
 {
 	static const struct op_case cases[] = {
-		{ "narrow and wide", DTN_OP_concat, { { 0, 0 } }, PAIR(2, 3, 5, 3, 40), .slow = slow },
-		{ "wide and narrow", DTN_OP_concat, { { 0, 0 } }, PAIR(1, 4, 4, 64, 1), .slow = slow },
+		{ "narrow and wide", DTN_OP_concat, { { 0, 0 } }, PAIR(2, 3, 5, 3, 40),
+		  .slow = slow },
+		{ "wide and narrow", DTN_OP_concat, { { 0, 0 } }, PAIR(1, 4, 4, 64, 1),
+		  .slow = slow },
 		{ "one row", DTN_OP_concat, { { 0, 0 } }, PAIR(3, 1, 7, 16, 16), .slow = slow },
 	};
 

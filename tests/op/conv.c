@@ -19,7 +19,8 @@ static double at(const struct op_case *t, const double *const x[], const int y[4
 		for (int u = 0; u < k; u++)
 			for (int v = 0; v < k; v++)
 				sum += x[1][op_at(w, y[3], c, u, v)] *
-				       pixel(s, x[0], y[0], stride * y[1] + u - low, stride * y[2] + v - low, c);
+				       pixel(s, x[0], y[0], stride * y[1] + u - low,
+					     stride * y[2] + v - low, c);
 	return sum;
 }
 
@@ -31,7 +32,8 @@ static void conv(const struct op_case *t, struct dtn_shape y, const double *cons
 				for (int f = 0; f < y.dim[3]; f++) {
 					size_t to = op_at(y, n, i, j, f);
 
-					out[to] = at(t, x, (int[]){ n, i, j, f }) + (x[3] ? x[3][to] : 0);
+					out[to] = at(t, x, (int[]){ n, i, j, f }) +
+						  (x[3] ? x[3][to] : 0);
 				}
 }
 

@@ -17,10 +17,14 @@ static void slow(const struct op_case *c, struct dtn_shape y, const double *cons
 int main(void)
 {
 	static const struct op_case cases[] = {
-		{ "below and right", DTN_OP_crop, SIZE(5, 7), { { 'x', NHWC(2, 8, 8, 3), 0 } }, .slow = slow },
-		{ "below", DTN_OP_crop, SIZE(1, 9), { { 'x', NHWC(3, 4, 9, 1), 0 } }, .slow = slow },
-		{ "right", DTN_OP_crop, SIZE(3, 28), { { 'x', NHWC(1, 3, 32, 4), 0 } }, .slow = slow },
-		{ "nothing", DTN_OP_crop, SIZE(4, 4), { { 'x', NHWC(2, 4, 4, 3), 0 } }, .slow = slow },
+		{ "below and right", DTN_OP_crop, SIZE(5, 7), { { 'x', NHWC(2, 8, 8, 3), 0 } },
+		  .slow = slow },
+		{ "below", DTN_OP_crop, SIZE(1, 9), { { 'x', NHWC(3, 4, 9, 1), 0 } },
+		  .slow = slow },
+		{ "right", DTN_OP_crop, SIZE(3, 28), { { 'x', NHWC(1, 3, 32, 4), 0 } },
+		  .slow = slow },
+		{ "nothing", DTN_OP_crop, SIZE(4, 4), { { 'x', NHWC(2, 4, 4, 3), 0 } },
+		  .slow = slow },
 	};
 
 	return OP_TEST(cases);

@@ -1,4 +1,5 @@
-/* dropout.c -- test dropout: against the generator itself, and that a rate is the share that it drops. */
+/* dropout.c -- test dropout: against the generator itself, and that a rate is the share that it
+ * drops. */
 #include "tests/op/harness.h"
 
 #include "lib/rng.h"
@@ -23,7 +24,8 @@ static void slow(const struct op_case *c, struct dtn_shape y, const double *cons
 	free(bits);
 }
 
-/* Of a million values, all 1, the share that is 0 lies within five standard deviations of the rate. */
+/* Of a million values, all 1, the share that is 0 lies within five standard deviations of the
+ * rate. */
 static int share(float rate)
 {
 	enum { n = 1000000 };
@@ -42,7 +44,8 @@ static int share(float rate)
 	for (int i = 0; i < n; i++)
 		dropped += out[i] == 0;
 	failed = !(fabs(dropped / n - (double)rate) < 5 * sqrt((double)(rate * (1 - rate)) / n));
-	printf("%s dropout share at rate %g: %g\n", failed ? "not ok" : "ok", (double)rate, dropped / n);
+	printf("%s dropout share at rate %g: %g\n", failed ? "not ok" : "ok", (double)rate,
+	       dropped / n);
 	free(ones);
 	return failed;
 }
@@ -52,11 +55,14 @@ static int share(float rate)
 int main(void)
 {
 	static const struct op_case cases[] = {
-		{ "a tenth", DTN_OP_dropout, RATE(0.1f), { { 'x', NHWC(2, 7, 5, 67), 0 } }, .slow = slow,
+		{ "a tenth", DTN_OP_dropout, RATE(0.1f), { { 'x', NHWC(2, 7, 5, 67), 0 } },
+		  .slow = slow,
 		  .every = 101 },
-		{ "nine tenths", DTN_OP_dropout, RATE(0.9f), { { 'x', NC(1, 37), 0 } }, .slow = slow },
+		{ "nine tenths", DTN_OP_dropout, RATE(0.9f), { { 'x', NC(1, 37), 0 } },
+		  .slow = slow },
 		{ "nothing", DTN_OP_dropout, RATE(0), { { 'x', NC(2, 3), 0 } }, .slow = slow },
-		{ "sampling", DTN_OP_dropout, RATE(0.5f), { { 'x', NHWC(1, 3, 3, 5), 0 } }, .slow = slow,
+		{ "sampling", DTN_OP_dropout, RATE(0.5f), { { 'x', NHWC(1, 3, 3, 5), 0 } },
+		  .slow = slow,
 		  .sampling = true },
 	};
 

@@ -1,4 +1,5 @@
-/* groupnorm.c -- test groupnorm: with and without SiLU and shift, few and many channels to a group. */
+/* groupnorm.c -- test groupnorm: with and without SiLU and shift, few and many channels to a
+ * group. */
 #include "tests/op/harness.h"
 
 #include <math.h>
@@ -53,9 +54,17 @@ static void outlier(const struct op_case *c, int i, double *x, size_t n)
 }
 
 #define NORM(groups, silu) { .groupnorm = { groups, 1e-6f, silu } }
-#define PLAIN(n, h, w, c) { { 'x', NHWC(n, h, w, c), 0 }, { 'w', VECTOR(c), 0 }, { 'w', VECTOR(c), 0 } }
-#define SHIFTED(n, h, w, c) { { 'x', NHWC(n, h, w, c), 0 }, { 'w', VECTOR(c), 0 }, { 'w', VECTOR(c), 0 }, \
-			      { 'f', NC(n, c), 0 } }
+#define PLAIN(n, h, w, c)                                                                  \
+	{                                                                                  \
+		{ 'x', NHWC(n, h, w, c), 0 }, { 'w', VECTOR(c), 0 }, { 'w', VECTOR(c), 0 } \
+	}
+#define SHIFTED(n, h, w, c)                                                                 \
+	{                                                                                   \
+		{ 'x', NHWC(n, h, w, c), 0 }, { 'w', VECTOR(c), 0 }, { 'w', VECTOR(c), 0 }, \
+		{                                                                           \
+			'f', NC(n, c), 0                                                    \
+		}                                                                           \
+	}
 
 int main(void)
 {
@@ -63,12 +72,17 @@ int main(void)
 		{ "plain", DTN_OP_groupnorm, NORM(4, false), PLAIN(2, 3, 5, 12), .slow = slow },
 		{ "silu", DTN_OP_groupnorm, NORM(4, true), PLAIN(2, 3, 5, 12), .slow = slow },
 		{ "shift", DTN_OP_groupnorm, NORM(2, false), SHIFTED(3, 5, 7, 6), .slow = slow },
-		{ "shift, silu", DTN_OP_groupnorm, NORM(4, true), SHIFTED(2, 3, 5, 40), .slow = slow },
-		{ "one row, one group", DTN_OP_groupnorm, NORM(1, true), SHIFTED(2, 1, 9, 3), .slow = slow },
-		{ "every channel a group", DTN_OP_groupnorm, NORM(35, true), SHIFTED(1, 3, 3, 35), .slow = slow,
+		{ "shift, silu", DTN_OP_groupnorm, NORM(4, true), SHIFTED(2, 3, 5, 40),
+		  .slow = slow },
+		{ "one row, one group", DTN_OP_groupnorm, NORM(1, true), SHIFTED(2, 1, 9, 3),
+		  .slow = slow },
+		{ "every channel a group", DTN_OP_groupnorm, NORM(35, true), SHIFTED(1, 3, 3, 35),
+		  .slow = slow,
 		  .least = 1 },         /* here the gradient of the shift is 0 */
-		{ "large", DTN_OP_groupnorm, NORM(8, true), SHIFTED(1, 9, 11, 64), .slow = slow, .every = 211 },
-		{ "far from zero", DTN_OP_groupnorm, NORM(3, true), SHIFTED(1, 7, 7, 9), .slow = slow, .fill = far,
+		{ "large", DTN_OP_groupnorm, NORM(8, true), SHIFTED(1, 9, 11, 64), .slow = slow,
+		  .every = 211 },
+		{ "far from zero", DTN_OP_groupnorm, NORM(3, true), SHIFTED(1, 7, 7, 9),
+		  .slow = slow, .fill = far,
 		  .f32 = 2e-4, .f32_only = true },
 		{ "an outlier", DTN_OP_groupnorm, NORM(1, false), PLAIN(1, 13, 13, 2), .slow = slow,
 		  .fill = outlier, .f32 = 5e-5, .every = 7 },

@@ -27,7 +27,7 @@ struct trial {
 	char reason[300];
 };
 
-/* --- numbers and memory ------------------------------------------------------------------------ */
+/* --- numbers and memory ----------------------------------------------------------------------- */
 
 static double uniform(struct trial *t)
 {
@@ -118,7 +118,7 @@ static void draw(struct trial *t, const struct dtn_node *x, int i, void **raw, d
 	}
 }
 
-/* --- the reference ----------------------------------------------------------------------------- */
+/* --- the reference ---------------------------------------------------------------------------- */
 
 static double weighted(struct trial *t, double *out)
 {
@@ -162,7 +162,7 @@ static void differentiate(struct trial *t)
 	free(out);
 }
 
-/* --- comparing --------------------------------------------------------------------------------- */
+/* --- comparing -------------------------------------------------------------------------------- */
 
 static double tolerance(const struct trial *t, int type)
 {
@@ -171,9 +171,10 @@ static double tolerance(const struct trial *t, int type)
 	return t->c->f32 > 0 ? t->c->f32 : 1e-5;
 }
 
-/* got = want + base (base may be NULL), up to the tolerance; where want is NaN any number will do. */
-static void compare(struct trial *t, const char *what, const void *got, int type, const double *want,
-		    const double *base, size_t n)
+/* got = want + base (base may be NULL), up to the tolerance; where want is NaN any number will
+ * do. */
+static void compare(struct trial *t, const char *what, const void *got, int type,
+		    const double *want, const double *base, size_t n)
 {
 	double square = 0, scale;
 	size_t known = 0;
@@ -191,8 +192,9 @@ static void compare(struct trial *t, const char *what, const void *got, int type
 		if (isnan(want[j]) ? !isnan(g) : fabs(g - b - want[j]) <= allowed)
 			continue;
 		t->failed = t->reason;
-		snprintf(t->reason, sizeof(t->reason), "%s: element %zu of %zu is %.9g, wants %.9g +- %.2g",
-			 what, j, n, g, want[j] + b, allowed);
+		snprintf(t->reason, sizeof(t->reason),
+			 "%s: element %zu of %zu is %.9g, wants %.9g +- %.2g", what, j, n, g,
+			 want[j] + b, allowed);
 	}
 }
 
@@ -202,12 +204,15 @@ static void same(struct trial *t, const char *what, const void *a, const void *b
 		t->failed = what;
 }
 
-/* --- calls ------------------------------------------------------------------------------------- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 /* All of a call but results and gradients; `garbage` fills scratch and saved memory. */
 static struct dtn_call begin(struct trial *t, bool training, int garbage)
 {
-	struct dtn_call call = { .y = t->y, .training = training, .id = op_id(t->c), .seed = OP_SEED,
+	struct dtn_call call = { .y = t->y,
+				 .training = training,
+				 .id = op_id(t->c),
+				 .seed = OP_SEED,
 				 .index = OP_INDEX };
 	const struct dtn_kernel *k = t->kernel;
 
@@ -245,8 +250,8 @@ static void end(struct trial *t, struct dtn_call *call)
 }
 
 /* Backward for the inputs in `wanted` (bits), over `garbage` or added to base[]; results in dx. */
-static void backward(struct trial *t, struct dtn_call *call, int wanted, int garbage, double *const base[],
-		     void *dx[])
+static void backward(struct trial *t, struct dtn_call *call, int wanted, int garbage,
+		     double *const base[], void *dx[])
 {
 	if (call->scratch)
 		memset(call->scratch, garbage, t->kernel->scratch(call));
@@ -291,8 +296,8 @@ static void check_added(struct trial *t, struct dtn_call *call)
 	for (int i = 0; i < DTN_INPUTS; i++)
 		if (dx[i]) {
 			snprintf(what, sizeof(what), "%s, added", gradient[i]);
-			compare(t, what, dx[i], t->in[i]->type, t->want[i], call->add[i] ? base[i] : NULL,
-				count(t->in[i]));
+			compare(t, what, dx[i], t->in[i]->type, t->want[i],
+				call->add[i] ? base[i] : NULL, count(t->in[i]));
 		}
 	drop(t, dx);
 	for (int i = 0; i < DTN_INPUTS; i++)
@@ -308,7 +313,8 @@ static void check_alone(struct trial *t, struct dtn_call *call, void *const all[
 		if (!all[i])
 			continue;
 		backward(t, call, 1 << i, 0x7f, NULL, dx);
-		same(t, "a gradient alone differs from the same with others", all[i], dx[i], bytes(t->in[i]));
+		same(t, "a gradient alone differs from the same with others", all[i], dx[i],
+		     bytes(t->in[i]));
 		drop(t, dx);
 	}
 }
@@ -326,12 +332,13 @@ static void check_backward(struct trial *t, struct dtn_call *call)
 	check_alone(t, call, all);
 	for (int i = 0; i < DTN_INPUTS; i++)
 		if (all[i])
-			compare(t, gradient[i], all[i], t->in[i]->type, t->want[i], NULL, count(t->in[i]));
+			compare(t, gradient[i], all[i], t->in[i]->type, t->want[i], NULL,
+				count(t->in[i]));
 	drop(t, all);
 	check_added(t, call);
 }
 
-/* --- a trial ----------------------------------------------------------------------------------- */
+/* --- a trial ---------------------------------------------------------------------------------- */
 
 int op_id(const struct op_case *c)
 {
@@ -373,7 +380,8 @@ static void check(struct trial *t)
 	compare(t, "result", call.out, t->y->type, t->out, NULL, count(t->y));
 	if (t->c->sampling || t->c->op != DTN_OP_dropout) {
 		t->kernel->forward(&other);
-		compare(t, "result when sampling", other.out, t->y->type, t->out, NULL, count(t->y));
+		compare(t, "result when sampling", other.out, t->y->type, t->out, NULL,
+			count(t->y));
 	}
 	memcpy(kept, call.out, bytes(t->y));
 	if (!t->c->sampling)
@@ -413,7 +421,8 @@ static void finish(struct trial *t)
 	dtn_graph_release(&t->graph);
 }
 
-static int try(const struct op_case *c, const struct dtn_backend *backend, const char *isa, int type)
+static int try(const struct op_case *c, const struct dtn_backend *backend, const char *isa,
+	       int type)
 {
 	struct trial t = { .c = c, .backend = backend, .isa = isa, .type = type, .random = 1 };
 
@@ -423,8 +432,8 @@ static int try(const struct op_case *c, const struct dtn_backend *backend, const
 	check(&t);
 	finish(&t);
 	if (t.failed)
-		printf("not ok %s %s, %s, %s: %s\n", dtn_op_name(c->op), c->name, isa, dtn_type_name(type),
-		       t.failed);
+		printf("not ok %s %s, %s, %s: %s\n", dtn_op_name(c->op), c->name, isa,
+		       dtn_type_name(type), t.failed);
 	else
 		printf("ok %s %s, %s, %s\n", dtn_op_name(c->op), c->name, isa, dtn_type_name(type));
 	return t.failed != NULL;
@@ -445,8 +454,8 @@ static int op_test_isa(const struct op_case *c, int cases, const char *isa)
 		if (c[i].f32_only)
 			continue;
 		if (c[i].bf16_products && !backend->bf16)
-			printf("ok %s %s, %s, bf16 # skip: no bf16 products\n", dtn_op_name(c[i].op),
-			       c[i].name, isa);
+			printf("ok %s %s, %s, bf16 # skip: no bf16 products\n",
+			       dtn_op_name(c[i].op), c[i].name, isa);
 		else
 			failures += try(&c[i], backend, isa, DTN_BF16);
 	}

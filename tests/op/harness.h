@@ -1,13 +1,14 @@
 /* harness.h -- test an operation of a backend against a slow reference in f64.
  *
- * A case gives shapes and a reference for the forward pass, written from the formula.  The harness then checks, for
- * every instruction set that this processor has and for both element types:
+ * A case gives shapes and a reference for the forward pass, written from the formula.  The harness
+ * then checks, for every instruction set that this processor has and for both element types:
  *
  *   - forward against the reference, when training and when sampling;
  *   - backward against differences of the reference, for each gradient alone and all together;
  *   - that gradients are added where asked, and written over garbage where not;
  *   - that nothing depends on what lies in outputs, saved and scratch memory (NaN first);
- *   - that two runs give the same bits, inputs stay as they are, and nothing outside a buffer is written.
+ *   - that two runs give the same bits, inputs stay as they are, and nothing outside a buffer is
+ * written.
  */
 #ifndef DTN_TESTS_HARNESS_H
 #define DTN_TESTS_HARNESS_H
@@ -15,7 +16,8 @@
 #include "kernels/backend.h"
 
 struct op_input {
-	char kind;      /* 'x' of the element type tested, 'f' always f32, 'w' a parameter, 't' i32; 0 absent */
+	/* 'x' of the element type tested, 'f' always f32, 'w' a parameter, 't' i32; 0 absent */
+	char kind;
 	struct dtn_shape shape;
 	bool constant;  /* has no gradient */
 };
@@ -27,13 +29,16 @@ struct op_case {
 	struct op_input in[DTN_INPUTS];
 
 	/* y from x; both as f64 in the layout of the kernel.  x[i] NULL: absent. */
-	void (*slow)(const struct op_case *, struct dtn_shape y, const double *const x[], double *out);
+	void (*slow)(const struct op_case *, struct dtn_shape y, const double *const x[],
+		     double *out);
 
-	/* Values of input i, rounded afterwards to its type.  NULL: numbers around 0, most within +-2. */
+	/* Values of input i, rounded afterwards to its type.  NULL: numbers around 0, most within
+	 * +-2. */
 	void (*fill)(const struct op_case *, int i, double *x, size_t n);
 
-	/* Allowed error, relative to the value plus the root mean square of all values of the tensor.  0: 1e-5
-	 * in f32; in bf16 1/128, the roundings of a result and of a value it is added to. */
+	/* Allowed error, relative to the value plus the root mean square of all values of the
+	 * tensor.  0: 1e-5 in f32; in bf16 1/128, the roundings of a result and of a value it is
+	 * added to. */
 	double f32, bf16;
 	double least;           /* to be used for the root mean square where that is smaller */
 	int every;              /* check the gradient of every n-th value only; 0: of all */
@@ -42,7 +47,8 @@ struct op_case {
 	bool f32_only;          /* the op has no activations */
 };
 
-enum { OP_SEED = 77, OP_INDEX = 1234567 };      /* of the calls, for dropout; the node's id is op_id() */
+/* of the calls, for dropout; the node's id is op_id() */
+enum { OP_SEED = 77, OP_INDEX = 1234567 };
 int op_id(const struct op_case *);
 
 /* Element [n,i,j,k] of a tensor of this shape. */

@@ -1,7 +1,8 @@
 /* linear.c -- linear maps against the sum that defines them. */
 #include "tests/op/harness.h"
 
-static void linear(const struct op_case *t, struct dtn_shape y, const double *const x[], double *out)
+static void linear(const struct op_case *t, struct dtn_shape y, const double *const x[],
+		   double *out)
 {
 	int C = t->in[1].shape.dim[1], K = t->in[1].shape.dim[0];
 	size_t rows = dtn_shape_count(y) / (size_t)K;

@@ -12,8 +12,10 @@ static void slow(const struct op_case *c, struct dtn_shape y, const double *cons
 
 		for (size_t i = n * each; i < (n + 1) * each; i++) {
 			double d = x[0][i] - x[1][i], a = fabs(d);
-			sum += c->attr.loss.kind == DTN_L2 ? d * d : c->attr.loss.kind == DTN_L1 ? a :
-			       a < 1 ? d * d / 2 : a - 0.5;
+			sum += c->attr.loss.kind == DTN_L2   ? d * d
+			       : c->attr.loss.kind == DTN_L1 ? a
+			       : a < 1			     ? d * d / 2
+							     : a - 0.5;
 		}
 		out[n] = sum / (double)each;
 	}
@@ -25,11 +27,16 @@ static void slow(const struct op_case *c, struct dtn_shape y, const double *cons
 int main(void)
 {
 	static const struct op_case cases[] = {
-		{ "l2", DTN_OP_loss, KIND(DTN_L2), IMAGES(3, 5, 7, 3), .slow = slow, .f32_only = true },
-		{ "l1", DTN_OP_loss, KIND(DTN_L1), IMAGES(3, 5, 7, 3), .slow = slow, .f32_only = true },
-		{ "huber", DTN_OP_loss, KIND(DTN_HUBER), IMAGES(3, 5, 7, 3), .slow = slow, .f32_only = true },
-		{ "one value", DTN_OP_loss, KIND(DTN_L2), IMAGES(2, 1, 1, 1), .slow = slow, .f32_only = true },
-		{ "large", DTN_OP_loss, KIND(DTN_HUBER), IMAGES(2, 33, 37, 3), .slow = slow, .f32_only = true,
+		{ "l2", DTN_OP_loss, KIND(DTN_L2), IMAGES(3, 5, 7, 3), .slow = slow,
+		  .f32_only = true },
+		{ "l1", DTN_OP_loss, KIND(DTN_L1), IMAGES(3, 5, 7, 3), .slow = slow,
+		  .f32_only = true },
+		{ "huber", DTN_OP_loss, KIND(DTN_HUBER), IMAGES(3, 5, 7, 3), .slow = slow,
+		  .f32_only = true },
+		{ "one value", DTN_OP_loss, KIND(DTN_L2), IMAGES(2, 1, 1, 1), .slow = slow,
+		  .f32_only = true },
+		{ "large", DTN_OP_loss, KIND(DTN_HUBER), IMAGES(2, 33, 37, 3), .slow = slow,
+		  .f32_only = true,
 		  .every = 501 },
 	};
 

@@ -18,10 +18,13 @@ static void slow(const struct op_case *c, struct dtn_shape y, const double *cons
 int main(void)
 {
 	static const struct op_case cases[] = {
-		{ "below and right", DTN_OP_pad, SIZE(8, 8), { { 'f', NHWC(2, 5, 7, 3), 0 } }, .slow = slow },
+		{ "below and right", DTN_OP_pad, SIZE(8, 8), { { 'f', NHWC(2, 5, 7, 3), 0 } },
+		  .slow = slow },
 		{ "below", DTN_OP_pad, SIZE(4, 9), { { 'f', NHWC(3, 1, 9, 1), 0 } }, .slow = slow },
-		{ "right", DTN_OP_pad, SIZE(3, 32), { { 'f', NHWC(1, 3, 28, 4), 0 } }, .slow = slow },
-		{ "nothing", DTN_OP_pad, SIZE(4, 4), { { 'f', NHWC(2, 4, 4, 3), 0 } }, .slow = slow },
+		{ "right", DTN_OP_pad, SIZE(3, 32), { { 'f', NHWC(1, 3, 28, 4), 0 } },
+		  .slow = slow },
+		{ "nothing", DTN_OP_pad, SIZE(4, 4), { { 'f', NHWC(2, 4, 4, 3), 0 } },
+		  .slow = slow },
 	};
 
 	return OP_TEST(cases);

@@ -22,9 +22,11 @@ int main(void)
 {
 	static const struct op_case cases[] = {
 		{ "vectors", DTN_OP_silu, { { 0, 0 } }, { { 'x', NC(3, 37), 0 } }, .slow = slow },
-		{ "images", DTN_OP_silu, { { 0, 0 } }, { { 'x', NHWC(2, 3, 5, 3), 0 } }, .slow = slow },
+		{ "images", DTN_OP_silu, { { 0, 0 } }, { { 'x', NHWC(2, 3, 5, 3), 0 } },
+		  .slow = slow },
 		{ "one value", DTN_OP_silu, { { 0, 0 } }, { { 'x', NC(1, 1), 0 } }, .slow = slow },
-		{ "wide", DTN_OP_silu, { { 0, 0 } }, { { 'x', NC(1, 301), 0 } }, .slow = slow, .fill = wide },
+		{ "wide", DTN_OP_silu, { { 0, 0 } }, { { 'x', NC(1, 301), 0 } }, .slow = slow,
+		  .fill = wide },
 	};
 
 	return OP_TEST(cases);

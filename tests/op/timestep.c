@@ -1,4 +1,5 @@
-/* timestep.c -- test timestep: by the formula, and the numbers that diffusers gives for t = 500, C = 128. */
+/* timestep.c -- test timestep: by the formula, and the numbers that diffusers gives for t = 500, C
+ * = 128. */
 #include "tests/op/harness.h"
 
 #include <math.h>
@@ -28,7 +29,8 @@ static void times(const struct op_case *c, int i, double *x, size_t n)
 static int golden(void)
 {
 	static const struct { int i; double value; } want[] = {
-		{ 0, -0.467772 }, { 1, -0.999682 }, { 2, 0.574101 }, { 63, 0.049979 }, { 64, -0.883849 },
+		{ 0, -0.467772 }, { 1, -0.999682 }, { 2, 0.574101 }, { 63, 0.049979 }, { 64,
+		  -0.883849 },
 		{ 65, 0.025232 }, { 127, 0.998750 }
 	};
 	struct dtn_node t = { .type = DTN_I32, .shape = { 1, { 1 } } };
@@ -40,8 +42,8 @@ static int golden(void)
 	dtn_cpu(NULL)->kernel[DTN_OP_timestep]->forward(&call);
 	for (size_t k = 0; k < sizeof(want) / sizeof(want[0]); k++)
 		if (!(fabs((double)out[want[k].i] - want[k].value) < 1e-6)) {
-			printf("not ok timestep golden: element %d is %.6f, wants %.6f\n", want[k].i,
-			       (double)out[want[k].i], want[k].value);
+			printf("not ok timestep golden: element %d is %.6f, wants %.6f\n",
+			       want[k].i, (double)out[want[k].i], want[k].value);
 			return 1;
 		}
 	printf("ok timestep golden\n");
@@ -51,11 +53,14 @@ static int golden(void)
 int main(void)
 {
 	static const struct op_case cases[] = {
-		{ "usual", DTN_OP_timestep, { .timestep = { 64 } }, { { 't', VECTOR(7), 1 } }, .slow = slow, .fill = times,
+		{ "usual", DTN_OP_timestep, { .timestep = { 64 } }, { { 't', VECTOR(7), 1 } },
+		  .slow = slow, .fill = times,
 		  .f32_only = true },
-		{ "four", DTN_OP_timestep, { .timestep = { 4 } }, { { 't', VECTOR(1), 1 } }, .slow = slow, .fill = times,
+		{ "four", DTN_OP_timestep, { .timestep = { 4 } }, { { 't', VECTOR(1), 1 } },
+		  .slow = slow, .fill = times,
 		  .f32_only = true },
-		{ "two", DTN_OP_timestep, { .timestep = { 2 } }, { { 't', VECTOR(3), 1 } }, .slow = slow, .fill = times,
+		{ "two", DTN_OP_timestep, { .timestep = { 2 } }, { { 't', VECTOR(3), 1 } },
+		  .slow = slow, .fill = times,
 		  .f32_only = true },
 	};
 

@@ -10,7 +10,8 @@ static int report(const char *what, bool right)
 	return !right;
 }
 
-/* Every bf16 number comes back; halfway goes to the even neighbour, and just beside it to the nearer. */
+/* Every bf16 number comes back; halfway goes to the even neighbour, and just beside it to the
+ * nearer. */
 static int bf16(void)
 {
 	bool back = true, nearest = true;
@@ -40,10 +41,12 @@ static int functions(void)
 		worst = fmax(worst, fabs((double)vec_exp(x) - e) / e);
 		worst_sigmoid = fmax(worst_sigmoid, fabs((double)vec_sigmoid(x) - s) / s);
 	}
-	edges = vec_exp(-INFINITY) < 2e-38f && vec_exp(-INFINITY) > 0 && vec_exp(INFINITY) > 6e37f &&
-		vec_sigmoid(INFINITY) == 1 && vec_sigmoid(-INFINITY) < 2e-38f && vec_exp(0) == 1;
+	edges = vec_exp(-INFINITY) < 2e-38f && vec_exp(-INFINITY) > 0 &&
+		vec_exp(INFINITY) > 6e37f && vec_sigmoid(INFINITY) == 1 &&
+		vec_sigmoid(-INFINITY) < 2e-38f && vec_exp(0) == 1;
 	printf("# worst errors: exp %.2g, sigmoid %.2g\n", worst, worst_sigmoid);
-	return report("exp", worst < 3e-7) | report("sigmoid", worst_sigmoid < 4e-7) | report("edges", edges);
+	return report("exp", worst < 3e-7) | report("sigmoid", worst_sigmoid < 4e-7) |
+	       report("edges", edges);
 }
 
 int main(void)

@@ -1,7 +1,7 @@
 /* winograd.c -- convolutions by Winograd's algorithm against the definition, in double.
  *
- * The transforms multiply by up to 8 and divide by up to 24 twice, which costs some four bits of the 24 of a
- * float: 2e-5 of the largest value, and a margin of two. */
+ * The transforms multiply by up to 8 and divide by up to 24 twice, which costs some four bits of
+ * the 24 of a float: 2e-5 of the largest value, and a margin of two. */
 #include "kernels/backend.h"
 
 #include <math.h>
@@ -13,7 +13,8 @@
 #include "kernels/cpu/winograd.h"
 #undef ISA
 
-/* The definition: for every output, tap and channel, once; `visit` says which of the three is wanted. */
+/* The definition: for every output, tap and channel, once; `visit` says which of the three is
+ * wanted. */
 enum what { FORWARD, BY_DATA, BY_WEIGHTS };
 
 static void define(struct winograd s, enum what what, double *out, const float *x, const float *w,
@@ -33,11 +34,14 @@ static void define(struct winograd s, enum what what, double *out, const float *
 						size_t at_w = ((size_t)k * s.C + c) * 9 + tap;
 
 						if (what == FORWARD)
-							out[at_y + k] += (double)x[at_x + c] * w[at_w];
+							out[at_y + k] +=
+								(double)x[at_x + c] * w[at_w];
 						else if (what == BY_DATA)
-							out[at_x + c] += (double)dy[at_y + k] * w[at_w];
+							out[at_x + c] +=
+								(double)dy[at_y + k] * w[at_w];
 						else
-							out[at_w] += (double)dy[at_y + k] * x[at_x + c];
+							out[at_w] +=
+								(double)dy[at_y + k] * x[at_x + c];
 					}
 			}
 }
@@ -56,7 +60,8 @@ static float *garbage(size_t bytes)
 	return memset(dtn_alloc_aligned(bytes), 0xff, bytes);
 }
 
-static int report(const struct winograd *s, const char *what, const float *got, const double *want, size_t n)
+static int report(const struct winograd *s, const char *what, const float *got, const double *want,
+		  size_t n)
 {
 	double worst = 0, largest = 0;
 
@@ -65,19 +70,23 @@ static int report(const struct winograd *s, const char *what, const float *got, 
 		worst = d > worst || isnan(d) ? d : worst;
 		largest = fmax(largest, fabs(want[i]));
 	}
-	printf("%s winograd [%d,%d,%d,%d] to %d %s: error %.2g of %.2g\n", worst <= 4e-5 * largest ? "ok" : "not ok",
-	       s->N, s->H, s->W, s->C, s->K, what, worst, largest);
+	printf("%s winograd [%d,%d,%d,%d] to %d %s: error %.2g of %.2g\n",
+	       worst <= 4e-5 * largest ? "ok" : "not ok", s->N, s->H, s->W, s->C, s->K, what, worst,
+	       largest);
 	return !(worst <= 4e-5 * largest);
 }
 
 static int one(struct winograd s)
 {
 	struct winograd t = { s.N, s.H, s.W, s.K, s.C };
-	size_t area = (size_t)s.N * s.H * s.W, nx = area * s.C, ny = area * s.K, nw = (size_t)s.K * s.C * 9;
+	size_t area = (size_t)s.N * s.H * s.W, nx = area * s.C, ny = area * s.K,
+	       nw = (size_t)s.K * s.C * 9;
 	float *x = numbers(nx), *dy = numbers(ny), *w = numbers(nw), *bias = numbers(s.K);
-	float *y = numbers(ny), *dx = garbage(nx * sizeof(float)), *dw = garbage(nw * sizeof(float));
+	float *y = numbers(ny), *dx = garbage(nx * sizeof(float)),
+	      *dw = garbage(nw * sizeof(float));
 	float *db = garbage((size_t)s.K * sizeof(float));
-	float *scratch = garbage(cpu_v3_winograd_scratch(&s)), *scratch_t = garbage(cpu_v3_winograd_scratch(&t));
+	float *scratch = garbage(cpu_v3_winograd_scratch(&s)),
+	      *scratch_t = garbage(cpu_v3_winograd_scratch(&t));
 	float *scratch_w = garbage(cpu_v3_winograd_weights_scratch(&s));
 	double *want = dtn_alloc(nx + ny + nw, sizeof(double));
 	int failed = 0;

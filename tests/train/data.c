@@ -1,4 +1,5 @@
-/* data.c -- images come back as they were written, from memory and from the spool, in the right order. */
+/* data.c -- images come back as they were written, from memory and from the spool, in the right
+ * order. */
 #include "lib/train/batch.h"
 
 #include "lib/output.h"
@@ -51,7 +52,9 @@ static void write_stream(void)
 			int n = end - image < PER_RECORD ? end - image : PER_RECORD;
 			uint64_t dim[] = { (uint64_t)n, H, W, C };
 			struct dtn_tensor t = dtn_tensor("image", DTN_IMAGE, DTN_U8, true, 4, dim);
-			struct dtn_record r = { .samples = (uint32_t)n, .tensors = 1, .tensor = &t };
+			struct dtn_record r = { .samples = (uint32_t)n,
+						.tensors = 1,
+						.tensor = &t };
 			const void *data[] = { pixels };
 
 			for (int i = 0; i < n * BYTES; i++)
@@ -133,7 +136,8 @@ static void epochs(void)
 	bool whole = true, differ = false;
 
 	dtn_split_init(&split, IMAGES, 0.39, 4);
-	check(split.helds == HELD && split.trains == TRAINS, "a part is held back", "of the wrong size");
+	check(split.helds == HELD && split.trains == TRAINS, "a part is held back",
+	      "of the wrong size");
 	dtn_epoch_init(&order, &split, 4);
 	dtn_epoch_pick(&order, 0, DRAWN, all);
 	for (int e = 0; e < 5; e++) {

@@ -53,10 +53,13 @@ static void rates(void)
 	check(near(dtn_rate(&s, 50, 0.25), 0.0075, 1e-12) && fabs(dtn_rate(&s, 99, 1)) < 1e-12,
 	      "linear decay", "not linear");
 	s.decay = DTN_COSINE_RATE;
-	check(near(dtn_rate(&s, 50, 1.0 / 3), 0.0075, 1e-12) && near(dtn_rate(&s, 50, 0), 0.01, 1e-12) &&
-	      fabs(dtn_rate(&s, 99, 1)) < 1e-12, "cosine decay", "no cosine");
-	check(near(dtn_ema_decay(&s, 0), 0.1, 1e-12) && near(dtn_ema_decay(&s, 9), 10.0 / 19, 1e-12) &&
-	      near(dtn_ema_decay(&s, 1000), 0.9, 1e-12), "the average begins short", "wrong decay");
+	check(near(dtn_rate(&s, 50, 1.0 / 3), 0.0075, 1e-12) &&
+		      near(dtn_rate(&s, 50, 0), 0.01, 1e-12) && fabs(dtn_rate(&s, 99, 1)) < 1e-12,
+	      "cosine decay", "no cosine");
+	check(near(dtn_ema_decay(&s, 0), 0.1, 1e-12) &&
+		      near(dtn_ema_decay(&s, 9), 10.0 / 19, 1e-12) &&
+		      near(dtn_ema_decay(&s, 1000), 0.9, 1e-12),
+	      "the average begins short", "wrong decay");
 }
 
 /* What Adam, its decay and the average should make of one weight. */
@@ -110,7 +113,8 @@ static void steps(struct dtn_settings s, const char *name)
 		for (size_t i = 0; i < n; i++)
 			update(&r[i], &s, clip * net.grad[i], step);
 	}
-	/* Weights are below 1 and a step moves one by about the rate: errors of f32 are far below 1e-5. */
+	/* Weights are below 1 and a step moves one by about the rate: errors of f32 are far below
+	 * 1e-5. */
 	for (size_t i = 0; i < n; i++)
 		worst = fmax(worst, fmax(fabs(net.param[i] - r[i].w), fabs(o.ema[i] - r[i].ema)));
 	check(norms < 1e-6, name, "the norm is wrong");

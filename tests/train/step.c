@@ -1,4 +1,5 @@
-/* step.c -- the loss and the gradient of a step are those of the paper, and nothing else matters. */
+/* step.c -- the loss and the gradient of a step are those of the paper, and nothing else
+ * matters. */
 #include "lib/train/step.h"
 
 #include "lib/output.h"
@@ -113,7 +114,8 @@ static double distance(enum dtn_loss_kind kind, double d)
 	return fabs(d) < 1 ? 0.5 * d * d : fabs(d) - 0.5;
 }
 
-/* The loss of the first step: the network begins at zero, so it is the distance of the target from 0. */
+/* The loss of the first step: the network begins at zero, so it is the distance of the target from
+ * 0. */
 static double first_loss(const struct dtn_settings *s, const uint32_t *image)
 {
 	double sum = 0;
@@ -127,7 +129,9 @@ static double first_loss(const struct dtn_settings *s, const uint32_t *image)
 		for (int i = 0; i < BYTES; i++) {
 			double x0 = pixels[image[p] * BYTES + i] / 127.5 - 1;
 			double v = sqrt(ab) * eps[i] - sqrt(1 - ab) * x0;
-			double target = s->predict == DTN_EPS ? eps[i] : s->predict == DTN_X0 ? x0 : v;
+			double target = s->predict == DTN_EPS  ? eps[i]
+					: s->predict == DTN_X0 ? x0
+							       : v;
 			image_loss += distance(s->loss, target) / BYTES;
 		}
 		if (s->weight == DTN_MIN_SNR)
@@ -155,8 +159,8 @@ static void loss_by_formula(void)
 		r = begin(&s, 1);
 		step = dtn_trainer_step(r, 0);
 		want = first_loss(&s, r->pick);
-		snprintf(name, sizeof(name), "the loss by its formula: %s, %s%s", predictions[s.predict],
-			 losses[s.loss], i / 9 ? ", min-snr" : "");
+		snprintf(name, sizeof(name), "the loss by its formula: %s, %s%s",
+			 predictions[s.predict], losses[s.loss], i / 9 ? ", min-snr" : "");
 		snprintf(why, sizeof(why), "%.9g, not %.9g", step.loss, want);
 		check(fabs(step.loss - want) < 1e-5 * want, name, why);
 		end(r);
@@ -178,9 +182,11 @@ static void ask(void *arg, struct dtn_run *run, int slice)
 }
 
 /* The loss of sample p of the step just made, asked of a network of its own for one image. */
-static double loss_again(const struct dtn_trainer *r, struct dtn_net *net, struct question *q, int p)
+static double loss_again(const struct dtn_trainer *r, struct dtn_net *net, struct question *q,
+			 int p)
 {
-	uint64_t seed = r->settings->seed, position = (uint64_t)(r->counters.sample - r->images + p);
+	uint64_t seed = r->settings->seed,
+		 position = (uint64_t)(r->counters.sample - r->images + p);
 	float eps[BYTES], xt[BYTES];
 	double ab, sum = 0;
 
@@ -189,7 +195,8 @@ static double loss_again(const struct dtn_trainer *r, struct dtn_net *net, struc
 	ab = alpha_bar(q->step);
 	dtn_rng_normal(dtn_rng(seed, DTN_RNG_NOISE, position, 0), eps, BYTES);
 	for (int i = 0; i < BYTES; i++)
-		xt[i] = (float)(sqrt(ab) * (pixels[r->pick[p] * BYTES + i] / 127.5 - 1) + sqrt(1 - ab) * eps[i]);
+		xt[i] = (float)(sqrt(ab) * (pixels[r->pick[p] * BYTES + i] / 127.5 - 1) +
+				sqrt(1 - ab) * eps[i]);
 	dtn_net_each(net, 1, ask, q);
 	for (int i = 0; i < BYTES; i++) {
 		double x0 = pixels[r->pick[p] * BYTES + i] / 127.5 - 1;
@@ -240,8 +247,8 @@ static double loss_at(struct dtn_trainer *r, const float *param, const float *di
 	return dtn_trainer_step(r, 0).loss;
 }
 
-/* The slope along a direction, against differences.  The slice is larger than the batch, so it has empty
- * images; dropout's mask is the same each time. */
+/* The slope along a direction, against differences.  The slice is larger than the batch, so it has
+ * empty images; dropout's mask is the same each time. */
 static void gradient_by_differences(enum dtn_weight weight, const char *name)
 {
 	struct dtn_settings s = settings();
@@ -273,7 +280,8 @@ static void gradient_by_differences(enum dtn_weight weight, const char *name)
 	slope = sqrt(slope);
 	difference = (loss_at(r, param, direction, h) - loss_at(r, param, direction, -h)) / (2 * h);
 	snprintf(why, sizeof(why), "%g along the gradient, not %g", difference, slope);
-	/* The third derivative leaves about h^2; f32 rounds the loss to 1e-7, which h makes 3e-5. */
+	/* The third derivative leaves about h^2; f32 rounds the loss to 1e-7, which h makes 3e-5.
+	 */
 	check(s.rate == 0 && slope > 0.01 && fabs(difference - slope) < 0.01 * slope, name, why);
 	free(param);
 	free(direction);
@@ -286,8 +294,10 @@ static bool same_weights(const struct dtn_trainer *a, const struct dtn_trainer *
 {
 	size_t bytes = a->graph.params * sizeof(float);
 
-	return memcmp(a->net.param, b->net.param, bytes) == 0 && memcmp(a->optim.m, b->optim.m, bytes) == 0 &&
-	       memcmp(a->optim.v, b->optim.v, bytes) == 0 && memcmp(a->optim.ema, b->optim.ema, bytes) == 0;
+	return memcmp(a->net.param, b->net.param, bytes) == 0 &&
+	       memcmp(a->optim.m, b->optim.m, bytes) == 0 &&
+	       memcmp(a->optim.v, b->optim.v, bytes) == 0 &&
+	       memcmp(a->optim.ema, b->optim.ema, bytes) == 0;
 }
 
 static void accumulation(void)
@@ -306,7 +316,8 @@ static void accumulation(void)
 		dtn_trainer_step(a, 0);
 		dtn_trainer_step(b, 0);
 	}
-	check(same_weights(a, b), "40 images are 5 times 8, on one thread and on three", "weights differ");
+	check(same_weights(a, b), "40 images are 5 times 8, on one thread and on three",
+	      "weights differ");
 	end(a);
 	end(b);
 }
@@ -330,8 +341,8 @@ static void skipping(void)
 	dtn_trainer_step(b, 0);
 	check(same_weights(a, b), "a skipped step leaves no trace", "weights differ");
 	a->net.param[0] = INFINITY;
-	check(!dtn_trainer_finite(a) && dtn_trainer_finite(b), "weights that are not finite are found",
-	      "they are not");
+	check(!dtn_trainer_finite(a) && dtn_trainer_finite(b),
+	      "weights that are not finite are found", "they are not");
 	end(a);
 	end(b);
 }
@@ -349,17 +360,20 @@ static void validation(void)
 	dtn_validator_init(&v, c, NULL);
 	first = dtn_validate(&v);
 	second = dtn_validate(&v);
-	check(memcmp(&first, &second, sizeof(first)) == 0, "a validation repeats exactly", "it does not");
+	check(memcmp(&first, &second, sizeof(first)) == 0, "a validation repeats exactly",
+	      "it does not");
 	for (int bin = 0; bin < DTN_BINS; bin++)
 		sum += first.bin[bin] / DTN_BINS;
 	check(fabs(sum - first.loss) < 0.02 * sum, "bins are parts of the whole", "they are not");
-	/* The network is still zero: at the noisy end v is -x0, at the clean end eps, whose mean square is 1. */
-	check(fabs(first.bin[0] - 1) < 0.1, "the first bin is the clean end", "its loss is not that of eps");
+	/* The network is still zero: at the noisy end v is -x0, at the clean end eps, whose mean
+	 * square is 1. */
+	check(fabs(first.bin[0] - 1) < 0.1, "the first bin is the clean end",
+	      "its loss is not that of eps");
 	whole = first.loss;
 	for (int i = 0; i < 60; i++)
 		dtn_trainer_step(c, 0);
-	check(dtn_validate(&v).loss < 0.9 * whole, "training lowers the loss of images it has not seen",
-	      "it does not");
+	check(dtn_validate(&v).loss < 0.9 * whole,
+	      "training lowers the loss of images it has not seen", "it does not");
 	memcpy(c->optim.ema, a->net.param, c->graph.params * sizeof(float));
 	check(dtn_validate(&v).loss == whole, "averaged weights are validated", "other ones are");
 	dtn_validator_release(&v);
@@ -377,7 +391,8 @@ static void validation(void)
 	end(c);
 }
 
-/* Any 100 samples in a row hit each tenth of the steps 10 times, within one; and none is out of range. */
+/* Any 100 samples in a row hit each tenth of the steps 10 times, within one; and none is out of
+ * range. */
 static void spread(void)
 {
 	bool even = true;
@@ -395,8 +410,8 @@ static void spread(void)
 			even &= hits[i] >= 8 && hits[i] <= 12;
 	}
 	check(even, "timesteps are spread evenly over any run of samples", "they bunch");
-	check(dtn_timestep_of(3, 0, 1000) != dtn_timestep_of(4, 0, 1000), "another seed begins elsewhere",
-	      "it does not");
+	check(dtn_timestep_of(3, 0, 1000) != dtn_timestep_of(4, 0, 1000),
+	      "another seed begins elsewhere", "it does not");
 }
 
 int main(int argc, char **argv)

@@ -1,7 +1,7 @@
 /* attention.c -- rule of attention: softmax over the positions of one image, head by head.
  *
- * Of the C channels, head a has d = C/heads beginning at a d; Q, K, V, O are its [L,d] parts of q, k, v, y,
- * with L = H W positions.
+ * Of the C channels, head a has d = C/heads beginning at a d; Q, K, V, O are its [L,d] parts of q,
+ * k, v, y, with L = H W positions.
  *
  *      S = Q K' / sqrt(d),  P = softmax of each row of S,  O = P V
  *

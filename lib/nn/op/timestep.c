@@ -3,7 +3,8 @@
  *      y[n,i] = sin(t[n] f_i),  y[n,C/2+i] = cos(t[n] f_i),  f_i = 10000^(-i / (C/2 - 1))
  *
  * Sines first, and the lowest frequency is exactly 1/10000: as DDPM does, which diffusers calls
- * flip_sin_to_cos = False, freq_shift = 1.  Two channels have the one frequency 1.  t has no gradient. */
+ * flip_sin_to_cos = False, freq_shift = 1.  Two channels have the one frequency 1.  t has no
+ * gradient. */
 #include "lib/nn/graph.h"
 
 static const char *shape(struct dtn_node *y, const struct dtn_node *const x[])
