@@ -1,19 +1,20 @@
 #!/usr/bin/env bats
 # The EXAMPLES of every manual page run as they stand, one after the other, in a folder that has what they
-# name: photos, digits, a model.  They are written so that this takes seconds.
+# name: photos, digits, a model.  The photos and the model are so small that this takes seconds.
 
 load common
 
 setup_file() {
 	cd "$BATS_FILE_TMPDIR"
 	mkdir -p photos/red photos/blue
-	stream -n 6 -s 24x32x3 | dtn-png --each photos/red
-	stream -n 6 -s 32x24x3 | dtn-png --each photos/blue
+	stream -n 6 -s 16x16x3 | dtn-png --each photos/red
+	stream -n 6 -s 16x16x3 | dtn-png --each photos/blue
 	cp -R photos cars
 	{ printf '\0\0\10\3\0\0\0\24\0\0\0\10\0\0\0\10'; seq 1000 9999 | head -c 1280; } |
 		gzip > train-images-idx3-ubyte.gz
 	for i in 1 2 3 4; do printf '\1'; seq 1000 9999 | head -c 3072; done | xz > data_batch_1.bin.xz
-	dtn-load -s 16 photos | dtn-train -q --channels 8 --mult 1 --groups 4 --steps 1 -b 4 -o cars.dtn
+	dtn-load -s 8 photos |
+		dtn-train -q --channels 8 --mult 1 --groups 4 -T 60 --steps 1 -b 4 -o cars.dtn
 }
 
 setup() { cp -R "$BATS_FILE_TMPDIR"/. "$BATS_TEST_TMPDIR" && cd "$BATS_TEST_TMPDIR"; }
