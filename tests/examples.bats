@@ -7,13 +7,13 @@ load common
 setup_file() {
 	cd "$BATS_FILE_TMPDIR"
 	mkdir -p photos/red photos/blue
-	stream -n 6 -s 16x16x3 | dtn-png --each photos/red
-	stream -n 6 -s 16x16x3 | dtn-png --each photos/blue
+	stream -n 6 -s 8x8x3 | dtn-png --each photos/red
+	stream -n 6 -s 8x8x3 | dtn-png --each photos/blue
 	cp -R photos cars
 	{ printf '\0\0\10\3\0\0\0\24\0\0\0\10\0\0\0\10'; seq 1000 9999 | head -c 1280; } |
 		gzip > train-images-idx3-ubyte.gz
 	for i in 1 2 3 4; do printf '\1'; seq 1000 9999 | head -c 3072; done | xz > data_batch_1.bin.xz
-	dtn-load -s 8 photos |
+	dtn-load photos |
 		dtn-train -q --channels 8 --mult 1 --groups 4 -T 60 --steps 1 -b 4 -o cars.dtn
 }
 
