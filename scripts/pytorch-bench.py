@@ -14,8 +14,8 @@ for --seconds after two unmeasured steps (compiling happens in these), and at le
     medium   32x32x3, 64 channels, mult 1,2,2,2, attention at 16, batch 32, 8,952,067 weights
     large    32x32x3, 128 channels, the same, batch 16, 35,746,307 weights
 
-A training step is what dtn-train does: noise by a random timestep, mean squared error, clipping to norm 1, Adam;
-no averaging of weights.  A forward step is one evaluation of the network without gradients, as in sampling.
+A training step is what dtn-train does: noise by a random timestep, mean squared error, clipping to norm 1, Adam,
+average of the weights.  A forward step is one evaluation of the network without gradients, as in sampling.
 """
 
 import argparse
@@ -45,6 +45,8 @@ def unet(side, colours, channels, attention):
 
 def trainer(torch, model, x, precision):
     """A function that does one training step on the images x."""
+    parameters = [p.detach() for p in model.parameters()]
+    average = [p.clone() for p in parameters]
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-4)
     betas = torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)
     alpha_bar = torch.cumprod(1 - betas, 0).float()
@@ -61,6 +63,7 @@ def trainer(torch, model, x, precision):
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
+        torch._foreach_lerp_(average, parameters, 0.001)
         loss.item()
 
     return step

@@ -1,8 +1,6 @@
-/* net.c -- how fast are training and sampling, where does the time go, how much memory do they
- * take?
+/* net.c -- the speed and the memory of training and sampling, and where both go
  *
- *      build/opt/tests/bench/net [SECONDS [CONFIGURATION [train|sample [f32|bf16 [WORKERS
- * [ISA]]]]]]
+ *      net [SECONDS [CONFIGURATION [train|sample [f32|bf16 [WORKERS [ISA]]]]]]
  *
  * One line per configuration: images/s (median over steps), peak memory, and the images/s that the
  * convolutions and matrix products alone would allow, from the time spent in them.  Then the share
@@ -62,24 +60,22 @@ static void one_slice(void *arg, struct dtn_run *run, int slice)
 	}
 }
 
+static void norm(void *arg, size_t begin, size_t end)
+{
+	struct bench *b = arg;
+
+	b->net.backend->norm2(b->net.grad + begin, end - begin);
+}
+
 static void adam(void *arg, size_t begin, size_t end)
 {
 	struct bench *b = arg;
-	struct dtn_adam_call c = { b->net.param + begin,
-				   b->m + begin,
-				   b->v + begin,
-				   b->ema + begin,
-				   b->net.grad + begin,
-				   end - begin,
-				   1e-4f,
-				   0.9f,
-				   0.999f,
-				   1e-8f,
-				   0,
-				   0.1f,
-				   0.001f,
-				   1,
-				   0.999f };
+	struct dtn_adam_call c = {
+		.param = b->net.param + begin, .grad = b->net.grad + begin, .n = end - begin,
+		.m = b->m + begin, .v = b->v + begin, .ema = b->ema + begin,
+		.rate = 1e-4f, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f,
+		.correct1 = 0.1f, .correct2 = 0.001f, .scale = 1, .ema_decay = 0.999f
+	};
 
 	b->net.backend->adam(&c);
 }
@@ -88,6 +84,7 @@ static void step(struct bench *b)
 {
 	dtn_net_each(&b->net, (b->batch + b->slice - 1) / b->slice, one_slice, b);
 	if (b->training) {
+		dtn_net_ranges(&b->net, b->net.graph->params, 1 << 16, norm, b);
 		dtn_net_ranges(&b->net, b->net.graph->params, 1 << 16, adam, b);
 		dtn_net_pack(&b->net);
 	}
@@ -143,6 +140,16 @@ static void shares(const struct bench *b, double wall)
 	}
 }
 
+static void memory(const struct dtn_net *n)
+{
+	const double MiB = 1 << 20;
+
+	printf("#   MiB: weights %.0f, packed %.0f; each worker: arena %.0f, scratch %.0f, "
+	       "gradients %.0f\n", (double)n->graph->params * 4 / MiB, (double)n->packed_bytes / MiB,
+	       (double)n->arena_bytes / MiB, (double)n->scratch_bytes / MiB,
+	       (double)n->dparam_bytes / MiB);
+}
+
 static void measure(const struct config *c, bool training, int type, const struct dtn_backend *cpu,
 		    int workers, double seconds)
 {
@@ -174,6 +181,7 @@ static void measure(const struct config *c, bool training, int type, const struc
 	       c->name, training ? "train" : "sample", dtn_type_name(type), cpu->name, workers,
 	       b.batch, b.slice, b.batch / took[n / 2], usage.ru_maxrss / 1024,
 	       b.batch * n / (heavy / workers));
+	memory(&b.net);
 	shares(&b, wall);
 	fflush(stdout);
 }
