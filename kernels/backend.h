@@ -2,8 +2,30 @@
  *
  * A network runs on slices: its graph is built for a slice of S images, and several workers run it
  * on different slices at once.  Workers share parameters, packed weights and kernel states, which
- * nothing writes while they run; each has its own arena and scratch.  A device with one queue has
- * one worker.
+ * nothing writes while they run; each has its own arena and scratch.
+ *
+ * A device with memory of its own has one worker, large slices, and a queue:
+ *
+ *      host     pick images   pick images   pick images           read the reports of many steps
+ *                   | send        | send        | send                 ^
+ *      queue    [ send, play ][ send, play ][ send, play ] ... [ get ] |
+ *
+ * Everything the device is asked for, kernels included, is only asked for: it is done later, in the
+ * order asked; `get`, `sync` and `wait` alone wait.  All pointers that kernels see are the device's
+ * and stay the same from step to step, as does every number in a call: what changes from step to
+ * step lies in the device's memory (call.draw, struct dtn_sample, struct dtn_state).  So a step is
+ * recorded once and played as often as wanted.  Between `record` and `recorded` nothing is done, a
+ * kernel must not allocate, wait or read back, and everything is asked for on the one queue.
+ * `open` runs before the first recording and may do all that.
+ *
+ * On a device of this kind `packed` weights of a layer (second input, [K,C] or [K,C,k,k]) are rows
+ * [K,k*k,C'] in the node's type, C' being C or C up to a multiple of 16 bytes, zeros in between;
+ * columns [C,k*k,K'] may follow.  `pack` writes all of it; after that `update` writes the weights
+ * anew as it changes them, and leaves the zeros.
+ *
+ * Forward, what becomes of an image must not depend in a single bit on how many others there are in
+ * the slice or where it lies among them: tiles and algorithms are chosen by the shape of one image.
+ * Backward, and between two runs, the same slice gives the same bits: no atomic sums.
  */
 #ifndef DTN_BACKEND_H
 #define DTN_BACKEND_H
@@ -28,6 +50,7 @@ struct dtn_call {
 	const void *state;              /* what `open` returned */
 	/* for dropout: run's seed, number of the slice's first sample ever */
 	uint64_t seed, index;
+	const uint64_t *draw;           /* where both lie on a device with a queue, else NULL */
 	int id;                         /* of y, in its graph */
 	bool training;                  /* dropout is off otherwise */
 };
@@ -60,14 +83,136 @@ struct dtn_adam_call {
 	float ema_decay;                /* ema = d * ema + (1-d) * param */
 };
 
+/* --- a device with a queue -------------------------------------------------------------------- */
+
+/* What the host says of one sample of a slice. */
+struct dtn_sample {
+	uint64_t position;              /* of its noise: the generator's index */
+	float image, noise;             /* x_t = image x_0 + noise eps */
+	float weight;                   /* of its loss */
+	float gradient;                 /* of the sum of losses by this one */
+	int32_t t, label;
+	uint32_t empty;                 /* fills up the slice: all zeros */
+	uint32_t mirror;                /* left to right */
+};
+
+/* x_t, target, t and the loss's gradient of a slice from its images, with the bits that
+ * dtn_rng_normal, dtn_add_noise and dtn_target give. */
+struct dtn_noise_call {
+	const uint64_t *draw;           /* seed, and what dropout's index is */
+	const uint8_t *pixels;          /* [S,H,W,C] */
+	const struct dtn_sample *sample;        /* [S] */
+	float *x, *target;              /* [S,H,W,C] */
+	int32_t *t, *label;             /* [S]; label NULL: none */
+	float *dloss;                   /* [S]; NULL: no gradients */
+	int S, H, W, C;
+	int predict;                    /* target: 0 eps, 1 x_0, 2 image eps - noise x_0 */
+	int purpose;                    /* of the generator */
+};
+
+/* What a step of training said: [0] is the oldest of those that were not read. */
+struct dtn_report { double loss, norm, rate; int64_t finite; };
+
+enum { DTN_REPORTS = 64 };
+
+/* Of a training run, in the device's memory; the host sets `steps`, `updates`, `rate`. */
+struct dtn_state {
+	int64_t steps, updates;         /* done; those that were not finite are no updates */
+	double rate;                    /* without warm-up; sent before each step */
+	double loss;                    /* sum of this step's until now */
+	double norm;
+	float scale, step_rate, correct1, correct2, ema_decay;  /* of this update */
+	int32_t finite;
+	struct dtn_report report[DTN_REPORTS];          /* of step i: [i % DTN_REPORTS] */
+};
+
+/* state->loss += sum of weight * loss; `first`: = .  Empty samples have weight 0. */
+struct dtn_tally_call {
+	struct dtn_state *state;
+	const float *loss;              /* [S] */
+	const struct dtn_sample *sample;        /* [S] */
+	int S;
+	bool first;
+};
+
+/* The end of a step: norm of the gradient, report, and if all is finite Adam, average and packed
+ * weights, in one sweep over everything. */
+struct dtn_update_call {
+	struct dtn_state *state;
+	struct dtn_adam_call adam;      /* of it arrays, n, betas, eps and decay are read */
+	double beta1, beta2, clip, ema; /* clip 0: none */
+	int warmup, images;             /* steps; the loss is a mean over so many */
+	const void *layout;             /* see dtn_queue.layout */
+	char *packed;
+	double *partial;                /* dtn_queue.partials(n) of them */
+};
+
+/* x at one step becomes x at the next, as dtn_sampler_step does it, with the coefficients in a
+ * table, and then the inputs of the network are those of the next step. */
+struct dtn_coefficients {
+	float cx, co, bound;            /* x_0 = held(cx x + co output, bound) */
+	float x0, x, output, noise;     /* of the next x; noise 0: none is drawn */
+	int32_t t;                      /* of this step */
+};
+
+struct dtn_step_call {
+	float *x;                       /* [S,H,W,C] */
+	const float *output;            /* [S,H,W,C] */
+	float *input;                   /* [S,H,W,C]: the network's x, a copy; may be x itself */
+	int32_t *t;                     /* [S]: the network's */
+	const struct dtn_coefficients *table;   /* [steps + 1]; of the last only t is read */
+	int32_t *step;                  /* number of this step, counted up */
+	const uint64_t *draw;           /* seed, number of the first image */
+	int S;
+	size_t image;                   /* H*W*C */
+};
+
+struct dtn_place { struct dtn_call call; size_t at, bytes; };   /* of a layer's packed weights */
+
+struct dtn_queue {
+	/* Memory of the host that the device can read by itself; NULL: none left. */
+	void *(*pin)(size_t bytes);
+	void (*unpin)(void *);
+	/* put and get that return at once; the host's side stays untouched until they are done. */
+	void (*send)(void *device, const void *pinned, size_t bytes);
+	void (*fetch)(void *pinned, const void *device, size_t bytes);
+	/* Places in the queue, numbered 0 .. 7: wait until all before the mark is done. */
+	void (*mark)(int);
+	void (*wait)(int);
+
+	void (*record)(void);
+	void *(*recorded)(void);        /* what was asked for since */
+	void (*play)(void *recording);
+	void (*forget)(void *recording);
+
+	size_t (*memory)(void);         /* bytes that the device has for programs */
+
+	/* Where each weight lies among the packed ones, which `update` wants to know; in the device's
+	 * memory, free with `free`. */
+	void *(*layout)(const struct dtn_graph *, const struct dtn_place *, int n);
+	size_t (*partials)(size_t n);
+
+	void (*noise)(const struct dtn_noise_call *);
+	void (*tally)(const struct dtn_tally_call *);
+	void (*update)(const struct dtn_update_call *);
+	/* x [S,image] = N(0,1) of the generators (draw[0], DTN_RNG_START, draw[1] + i). */
+	void (*start)(float *x, const uint64_t *draw, int S, size_t image);
+	void (*step)(const struct dtn_step_call *);
+};
+
+/* --- any device ------------------------------------------------------------------------------- */
+
 struct dtn_backend {
-	const char *name;               /* "cpu" */
+	const char *name;               /* "cpu", "cuda" */
 	const char *detail;             /* "avx2, f32" and the like, for -v */
 	bool bf16;                      /* is it fast in bf16? */
+	const struct dtn_queue *queue;  /* NULL: the host's memory, any number of workers */
 	void *(*alloc)(size_t bytes);   /* 64-aligned; NULL: no memory */
 	void (*free)(void *);
 	void (*put)(void *device, const void *host, size_t bytes);
 	void (*get)(void *host, const void *device, size_t bytes);
+	void (*copy)(void *to, const void *from, size_t bytes); /* both the device's */
+	void (*clear)(void *device, size_t bytes);
 	void (*sync)(void);
 	void (*worker)(void);           /* called first by every worker thread */
 	void (*adam)(const struct dtn_adam_call *);
@@ -76,6 +221,18 @@ struct dtn_backend {
 	void (*add)(float *to, const float *from, size_t n);    /* to += from */
 	const struct dtn_kernel *kernel[DTN_OPS];               /* NULL for inputs and parameters */
 };
+
+/* A backend in a shared object of its own: dtn-cuda.so has one of these, named dtn_plugin. */
+struct dtn_plugin {
+	const char *version;            /* DTN_VERSION; the program takes its own only */
+	size_t sizes[4];                /* of call, backend, queue, node: DTN_PLUGIN_SIZES */
+	int (*count)(const char **why); /* of devices; 0: why there is none */
+	const char *(*describe)(int);   /* one line; valid until the next call */
+	/* NULL: `why`.  One device a process. */
+	const struct dtn_backend *(*open)(int device, const char **why);
+};
+#define DTN_PLUGIN_SIZES { sizeof(struct dtn_call), sizeof(struct dtn_backend), \
+	sizeof(struct dtn_queue), sizeof(struct dtn_node) }
 
 /* The CPU's backend for this processor; `isa` "v2", "v3" or "v4" forces a lower one, NULL the best.
  * NULL: the processor cannot run it. */

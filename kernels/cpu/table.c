@@ -30,6 +30,11 @@ static void get(void *host, const void *device, size_t bytes)
 	memcpy(host, device, bytes);
 }
 
+static void clear(void *device, size_t bytes)
+{
+	memset(device, 0, bytes);
+}
+
 static void sync(void)
 {
 }
@@ -47,6 +52,8 @@ const struct dtn_backend CPU(backend) = {
 	.free = free,
 	.put = put,
 	.get = get,
+	.copy = put,
+	.clear = clear,
 	.sync = sync,
 	.worker = worker,
 	.adam = CPU(adam),
