@@ -23,13 +23,23 @@ static int width(const char *text, size_t bytes)
 	return n;
 }
 
+/* Bytes of the next word; of "a|b|c" that is too long for a line, as many choices as fit. */
+static size_t next_word(const char *text, int room)
+{
+	size_t n = strcspn(text, " "), cut = n;
+
+	while (cut > 0 && (width(text, cut) > room || (cut < n && text[cut - 1] != '|')))
+		cut--;
+	return cut ? cut : n;
+}
+
 /* Words from column `at`; further lines are indented to column `indent`. */
 static void wrap(FILE *out, const char *text, int at, int indent)
 {
 	bool first = true;
 
 	while (*text) {
-		size_t n = strcspn(text, " ");
+		size_t n = next_word(text, COLUMNS - indent);
 		int w = width(text, n);
 		if (!first && at + 1 + w > COLUMNS) {
 			fprintf(out, "\n%*s", indent, "");
@@ -37,7 +47,7 @@ static void wrap(FILE *out, const char *text, int at, int indent)
 			first = true;
 		}
 		fprintf(out, "%s%.*s", first ? "" : " ", (int)n, text);
-		at += w + !first;
+		at = text[n] && text[n] != ' ' ? COLUMNS : at + w + !first;
 		first = false;
 		text += n + strspn(text + n, " ");
 	}

@@ -6,6 +6,8 @@
  */
 #include "lib/model.h"
 
+#include "lib/diffusion/choose.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,15 +36,9 @@ static void set_word(struct dtn_meta *meta, const char *key, const char *words, 
 	dtn_meta_set(meta, key, "%.*s", (int)strcspn(words, "|"), words);
 }
 
-static bool has_betas(enum dtn_schedule_kind kind)
-{
-	return kind != DTN_COSINE && kind != DTN_SIGMOID;
-}
-
 void dtn_model_to_meta(const struct dtn_model *m, struct dtn_meta *meta)
 {
 	const struct dtn_unet *u = &m->unet;
-	double first, last;
 
 	dtn_meta_set(meta, "model.arch", "ddpm-unet");
 	dtn_meta_set(meta, "model.version", "%d", Version);
@@ -56,30 +52,24 @@ void dtn_model_to_meta(const struct dtn_model *m, struct dtn_meta *meta)
 	dtn_meta_set(meta, "unet.heads", "%d", u->heads);
 	dtn_meta_set(meta, "unet.groups", "%d", u->groups);
 	dtn_meta_set(meta, "unet.dropout", "%.9g", u->dropout);
-	dtn_meta_set(meta, "ddpm.steps", "%d", m->schedule.steps);
-	set_word(meta, "ddpm.schedule", DTN_SCHEDULES, (int)m->schedule.kind);
-	if (has_betas(m->schedule.kind)) {
-		dtn_schedule_ends(&m->schedule, &first, &last);
-		dtn_meta_set(meta, "ddpm.beta", "%.17g,%.17g", first, last);
-	}
-	dtn_meta_set(meta, "ddpm.zero_snr", "%d", m->schedule.zero_snr);
+	dtn_schedule_to_meta(&m->schedule, meta);
 	set_word(meta, "ddpm.prediction", DTN_PREDICTIONS, (int)m->predict);
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-struct source { const struct dtn_meta *meta; const char *name; };
+struct source { const struct dtn_meta *meta; const char *name, *what; };
 
 static _Noreturn void bad(const struct source *s, const char *why)
 {
-	dtn_die(DTN_INPUT, "%s: invalid model configuration: %s", s->name, why);
+	dtn_die(DTN_INPUT, "%s: invalid %s: %s", s->name, s->what, why);
 }
 
 static _Noreturn void bad_value(const struct source *s, const char *key, const char *why)
 {
 	const char *value = dtn_meta_get(s->meta, key);
 
-	dtn_die(DTN_INPUT, "%s: invalid model configuration: %s=%.60s%s: %s", s->name, key, value,
+	dtn_die(DTN_INPUT, "%s: invalid %s: %s=%.60s%s: %s", s->name, s->what, key, value,
 		strlen(value) > 60 ? "..." : "", why);
 }
 
@@ -88,7 +78,7 @@ static const char *need(const struct source *s, const char *key)
 	const char *value = dtn_meta_get(s->meta, key);
 
 	if (!value)
-		dtn_die(DTN_INPUT, "%s: invalid model configuration: %s is missing", s->name, key);
+		dtn_die(DTN_INPUT, "%s: invalid %s: %s is missing", s->name, s->what, key);
 	return value;
 }
 
@@ -194,7 +184,7 @@ static void read_schedule(struct dtn_schedule_config *c, const struct source *s)
 	memset(c, 0, sizeof(*c));
 	c->steps = integer(s, "ddpm.steps");
 	c->kind = (enum dtn_schedule_kind)word(s, "ddpm.schedule", DTN_SCHEDULES);
-	if (beta && has_betas(c->kind)) {
+	if (beta && dtn_schedule_has_ends(c->kind)) {
 		c->beta_first = real(s, "ddpm.beta", &beta, ',');
 		c->beta_last = real(s, "ddpm.beta", &beta, '\0');
 		if (!(c->beta_first > 0) || !(c->beta_last > 0))
@@ -206,9 +196,17 @@ static void read_schedule(struct dtn_schedule_config *c, const struct source *s)
 		bad(s, wrong);
 }
 
+void dtn_schedule_from_meta(struct dtn_schedule_config *c, const struct dtn_meta *meta,
+			    const char *name)
+{
+	const struct source s = { meta, name, "schedule" };
+
+	read_schedule(c, &s);
+}
+
 void dtn_model_from_meta(struct dtn_model *m, const struct dtn_meta *meta, const char *name)
 {
-	const struct source s = { meta, name };
+	const struct source s = { meta, name, "model configuration" };
 	char why[80];
 
 	if (strcmp(need(&s, "model.arch"), "ddpm-unet") != 0)

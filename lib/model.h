@@ -27,6 +27,11 @@ struct dtn_model {
 void dtn_model_to_meta(const struct dtn_model *, struct dtn_meta *);
 void dtn_model_from_meta(struct dtn_model *, const struct dtn_meta *, const char *name);
 
+/* Its schedule alone, which a stream of noised samples has, too; reading dies likewise, with
+ * "NAME: invalid schedule: ...". */
+void dtn_schedule_from_meta(struct dtn_schedule_config *, const struct dtn_meta *,
+			    const char *name);
+
 /* Open a model file ("-": standard input): configuration only. */
 struct dtn_reader *dtn_model_open(struct dtn_model *, const char *path);
 void dtn_model_release(struct dtn_model *);

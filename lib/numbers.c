@@ -92,6 +92,21 @@ double dtn_args_real(const struct dtn_args *a, double least, double most)
 	dtn_usage("%s %s: wants %g to %g", dtn_args_typed(a), a->value, least, most);
 }
 
+void dtn_args_pair(const struct dtn_args *a, double pair[2], double least, double most)
+{
+	char *copy = dtn_strdup(a->value), *comma = strchr(copy, ',');
+	struct dtn_args half = *a;
+
+	if (!comma)
+		dtn_usage("%s %s: wants two numbers, LO,HI", dtn_args_typed(a), a->value);
+	*comma = '\0';
+	half.value = copy;
+	pair[0] = dtn_args_real(&half, least, most);
+	half.value = comma + 1;
+	pair[1] = dtn_args_real(&half, least, most);
+	free(copy);
+}
+
 uint64_t dtn_args_size(const struct dtn_args *a)
 {
 	static const char units[] = "KMG";

@@ -85,6 +85,9 @@ int dtn_args_choice(const struct dtn_args *, const char *choices);
 /* A list "a,b,c" of integers into list[most]; returns how many. */
 int dtn_args_list(const struct dtn_args *, int *list, int most, int64_t least, int64_t greatest);
 
+/* Two numbers, "LO,HI". */
+void dtn_args_pair(const struct dtn_args *, double pair[2], double least, double most);
+
 /* Two dashes and a sentence: "dtn-x: MESSAGE" and "Try 'dtn-x --help'."; exits with status 2. */
 _Noreturn void dtn_usage(const char *format, ...) DTN_PRINTF(1, 2);
 

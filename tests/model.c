@@ -67,7 +67,7 @@ static void test_configuration(void)
 	struct dtn_schedule s, again;
 	bool good = true, exact = true;
 
-	for (int kind = DTN_LINEAR; kind <= DTN_GEODIFF; kind++)
+	for (int kind = DTN_LINEAR; kind < DTN_SCHEDULE_KINDS; kind++)
 		for (int p = DTN_EPS; p <= DTN_V; p++) {
 			struct dtn_meta meta = { 0 };
 			m.schedule =

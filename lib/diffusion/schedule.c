@@ -54,6 +54,7 @@ static double beta_at(const struct dtn_schedule_config *c, double first, double 
 	case DTN_LINEAR:
 		return between(first, last, t, c->steps);
 	case DTN_QUADRATIC:
+	case DTN_SCALED_LINEAR:
 		root = between(sqrt(first), sqrt(last), t, c->steps);
 		return root * root;
 	case DTN_CONSTANT:
@@ -64,6 +65,8 @@ static double beta_at(const struct dtn_schedule_config *c, double first, double 
 		return curve_beta(cosine_curve, t, c->steps);
 	case DTN_SIGMOID:
 		return curve_beta(sigmoid_curve, t, c->steps);
+	case DTN_SCHEDULE_KINDS:
+		break;
 	}
 	return 0;
 }
@@ -85,14 +88,19 @@ const char *dtn_schedule_check(const struct dtn_schedule_config *c)
 {
 	double first, last;
 
-	if (c->steps < 1 || c->steps > 65536)
-		return "steps wants 1 to 65536";
-	if (c->kind < DTN_LINEAR || c->kind > DTN_GEODIFF)
+	if (c->steps < 1 || c->steps > DTN_MAX_STEPS)
+		return "steps wants 1 to 1000000";
+	if (c->kind < DTN_LINEAR || c->kind >= DTN_SCHEDULE_KINDS)
 		return "schedule is not known";
 	dtn_schedule_ends(c, &first, &last);
 	if (!(first > 0 && first < 1 && last > 0 && last < 1))
 		return "beta wants two numbers above 0 and below 1";
 	return NULL;
+}
+
+bool dtn_schedule_has_ends(enum dtn_schedule_kind kind)
+{
+	return kind != DTN_COSINE && kind != DTN_SIGMOID;
 }
 
 void dtn_schedule_ends(const struct dtn_schedule_config *c, double *first, double *last)
@@ -124,6 +132,21 @@ void dtn_schedule_release(struct dtn_schedule *s)
 	free(s->beta);
 	free(s->alpha_bar);
 	s->beta = s->alpha_bar = NULL;
+}
+
+bool dtn_schedule_same(const struct dtn_schedule_config *a, const struct dtn_schedule_config *b)
+{
+	struct dtn_schedule x, y;
+	bool same;
+
+	if (a->steps != b->steps)
+		return false;
+	dtn_schedule_init(&x, a);
+	dtn_schedule_init(&y, b);
+	same = !memcmp(x.beta, y.beta, (size_t)a->steps * sizeof(*x.beta));
+	dtn_schedule_release(&x);
+	dtn_schedule_release(&y);
+	return same;
 }
 
 double dtn_alpha_bar(const struct dtn_schedule *s, int t)

@@ -7,10 +7,18 @@
 
 #include "lib/base.h"
 
+/* Two names, quadratic (Ho et al.) and scaled-linear (diffusers), are one schedule. */
 enum dtn_schedule_kind {
-	DTN_LINEAR, DTN_COSINE, DTN_SIGMOID, DTN_QUADRATIC, DTN_CONSTANT, DTN_GEODIFF
+	DTN_LINEAR, DTN_COSINE, DTN_SIGMOID, DTN_QUADRATIC, DTN_CONSTANT, DTN_GEODIFF,
+	DTN_SCALED_LINEAR, DTN_SCHEDULE_KINDS
 };
-#define DTN_SCHEDULES "linear|cosine|sigmoid|quadratic|constant|sigmoid-beta"
+#define DTN_SCHEDULES "linear|cosine|sigmoid|quadratic|constant|sigmoid-beta|scaled-linear"
+
+/* What every program takes where nothing is said, as it would be typed. */
+#define DTN_DEFAULT_STEPS "1000"
+#define DTN_DEFAULT_SCHEDULE "cosine"
+
+enum { DTN_MAX_STEPS = 1000000 };
 
 enum dtn_predict { DTN_EPS, DTN_X0, DTN_V };
 #define DTN_PREDICTIONS "eps|x0|v"
@@ -19,7 +27,7 @@ enum dtn_weight { DTN_WEIGHT_NONE, DTN_MIN_SNR, DTN_P2 };
 #define DTN_WEIGHTS "none|min-snr|p2"
 
 struct dtn_schedule_config {
-	int steps;                      /* T, 1 .. 65536 */
+	int steps;                      /* T, 1 .. DTN_MAX_STEPS */
 	enum dtn_schedule_kind kind;
 	double beta_first, beta_last;   /* 0: the default, 1e-4 and 0.02, scaled by 1000/T */
 	bool zero_snr;                  /* rescaled to alpha_bar_T-1 = 0 [Lin et al. 2023] */
@@ -33,11 +41,17 @@ struct dtn_schedule {
 /* NULL, or what is wrong with it. */
 const char *dtn_schedule_check(const struct dtn_schedule_config *);
 
+/* Can the ends of the betas be chosen? */
+bool dtn_schedule_has_ends(enum dtn_schedule_kind);
+
 /* beta_first and beta_last with the defaults filled in. */
 void dtn_schedule_ends(const struct dtn_schedule_config *, double *first, double *last);
 
 void dtn_schedule_init(struct dtn_schedule *, const struct dtn_schedule_config *);
 void dtn_schedule_release(struct dtn_schedule *);
+
+/* Are all their betas equal, whatever they are called? */
+bool dtn_schedule_same(const struct dtn_schedule_config *, const struct dtn_schedule_config *);
 
 double dtn_alpha_bar(const struct dtn_schedule *, int t);       /* t = -1: 1 */
 double dtn_snr(const struct dtn_schedule *, int t);             /* alpha_bar / (1 - alpha_bar) */

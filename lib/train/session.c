@@ -6,6 +6,7 @@
 #include "lib/train/session.h"
 
 #include "lib/device.h"
+#include "lib/diffusion/choose.h"
 #include "lib/train/memory.h"
 #include "lib/train/signals.h"
 
@@ -74,23 +75,13 @@ static void match_size(struct dtn_session *s)
 
 static void check_schedule(const struct dtn_settings *s)
 {
-	const char *wrong = dtn_schedule_check(&s->schedule);
-	bool fixed = s->schedule.kind == DTN_COSINE || s->schedule.kind == DTN_SIGMOID;
 	struct dtn_schedule schedule;
-	double left;
 
-	if (wrong)
-		dtn_usage("%s", wrong);
-	if (s->schedule.beta_first && fixed)
-		dtn_usage("--beta: the ends of this schedule are fixed; linear has ends to choose");
+	dtn_schedule_settle(&s->schedule);
 	if (s->schedule.zero_snr && s->predict == DTN_EPS)
 		dtn_usage("--zero-snr leaves only noise at the last step: wants --predict v or x0");
 	dtn_schedule_init(&schedule, &s->schedule);
-	left = dtn_snr(&schedule, s->schedule.steps - 1);
-	if (left > 1e-3)
-		dtn_warn("the last of %d steps still shows the image (signal to noise %.2g), "
-			 "so samples will be dull: take another schedule, or --zero-snr",
-			 s->schedule.steps, left);
+	dtn_schedule_warn(&schedule);
 	dtn_schedule_release(&schedule);
 }
 

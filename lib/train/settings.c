@@ -28,21 +28,6 @@ enum { SETTINGS = sizeof(setting) / sizeof(setting[0]) };
 
 /* --- from text ------------------------------------------------------------------------------- */
 
-static void pair(const struct dtn_args *args, double *ends, double least, double most)
-{
-	char *copy = dtn_strdup(args->value), *comma = strchr(copy, ',');
-	struct dtn_args half = *args;
-
-	if (!comma)
-		dtn_usage("%s %s: wants two numbers, LO,HI", dtn_args_typed(args), args->value);
-	*comma = '\0';
-	half.value = copy;
-	ends[0] = dtn_args_real(&half, least, most);
-	half.value = comma + 1;
-	ends[1] = dtn_args_real(&half, least, most);
-	free(copy);
-}
-
 /* The argument of an option into its field. */
 static void parse(struct dtn_settings *s, const struct setting *e, const struct dtn_args *args)
 {
@@ -55,7 +40,7 @@ static void parse(struct dtn_settings *s, const struct setting *e, const struct 
 	case FLOAT: *(float *)at = (float)dtn_args_real(args, e->least, e->most); break;
 	case FLAG: *(bool *)at = true; break;
 	case CHOICE: *(int *)at = dtn_args_choice(args, e->choices); break;
-	case PAIR: pair(args, at, e->least, e->most); break;
+	case PAIR: dtn_args_pair(args, at, e->least, e->most); break;
 	case MULT: s->unet.levels = dtn_args_list(args, at, DTN_MAX_LEVELS, least, most); break;
 	case ATTN:
 		s->unet.attns = strcmp(args->value, "none") ?

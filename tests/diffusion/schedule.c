@@ -123,10 +123,10 @@ static void test_lengths(void)
 /* Any length of any kind gives betas in range, a decreasing alpha_bar and no nonsense. */
 static void test_sane(void)
 {
-	static const int lengths[] = { 1, 2, 3, 10, 27, 1000, 65536 };
+	static const int lengths[] = { 1, 2, 3, 10, 27, 1000, 65536, DTN_MAX_STEPS };
 	bool good = true;
 
-	for (int kind = DTN_LINEAR; kind <= DTN_GEODIFF; kind++)
+	for (int kind = DTN_LINEAR; kind < DTN_SCHEDULE_KINDS; kind++)
 		for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++)
 			for (int zero = 0; zero < 2; zero++) {
 				struct dtn_schedule_config c = {
@@ -152,8 +152,8 @@ static void test_sane(void)
 static void test_check(void)
 {
 	static const struct dtn_schedule_config bad[] = {
-		{ .steps = 0 }, { .steps = 65537 }, { .steps = -1 }, { .steps = 10,
-		  .kind = (enum dtn_schedule_kind)6 },
+		{ .steps = 0 }, { .steps = DTN_MAX_STEPS + 1 }, { .steps = -1 }, { .steps = 10,
+		  .kind = DTN_SCHEDULE_KINDS },
 		{ .steps = 10, .beta_first = -1e-4 }, { .steps = 10, .beta_last = 1 },
 		{ .steps = 10, .beta_last = NAN }, { .steps = 10, .beta_first = INFINITY }
 	};
@@ -162,6 +162,22 @@ static void test_check(void)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		good = good && dtn_schedule_check(&bad[i]) != NULL;
 	check(good, "bad configurations", "one is accepted");
+}
+
+/* Names may differ where the numbers do not. */
+static void test_same(void)
+{
+	const struct dtn_schedule_config plain = { .steps = 1000 },
+		given = { .steps = 1000, .beta_first = 1e-4, .beta_last = 0.02 },
+		other = { .steps = 1000, .beta_first = 1e-4, .beta_last = 0.03 },
+		shorter = { .steps = 999 }, zero = { .steps = 1000, .zero_snr = true },
+		quadratic = { .steps = 1000, .kind = DTN_QUADRATIC },
+		scaled = { .steps = 1000, .kind = DTN_SCALED_LINEAR };
+
+	check(dtn_schedule_same(&plain, &given) && dtn_schedule_same(&quadratic, &scaled) &&
+	      !dtn_schedule_same(&plain, &other) && !dtn_schedule_same(&plain, &shorter) &&
+	      !dtn_schedule_same(&plain, &zero) && !dtn_schedule_same(&plain, &quadratic),
+	      "equal schedules", "wrong answer");
 }
 
 static void test_zero_snr(void)
@@ -254,6 +270,7 @@ int main(void)
 	test_lengths();
 	test_sane();
 	test_check();
+	test_same();
 	test_zero_snr();
 	test_weights();
 	test_images();
