@@ -52,6 +52,8 @@ void dtn_model_to_meta(const struct dtn_model *m, struct dtn_meta *meta)
 	dtn_meta_set(meta, "unet.heads", "%d", u->heads);
 	dtn_meta_set(meta, "unet.groups", "%d", u->groups);
 	dtn_meta_set(meta, "unet.dropout", "%.9g", u->dropout);
+	if (u->classes > 0)
+		dtn_meta_set(meta, "unet.classes", "%d", u->classes);
 	dtn_schedule_to_meta(&m->schedule, meta);
 	set_word(meta, "ddpm.prediction", DTN_PREDICTIONS, (int)m->predict);
 }
@@ -156,6 +158,20 @@ static double real(const struct source *s, const char *key, const char **text, c
 	return x;
 }
 
+/* Classes are asked for by name, so each must have one. */
+static int read_classes(const struct source *s)
+{
+	int classes = integer_or(s, "unet.classes", 0), names = 1;
+
+	if (classes == 0)
+		return 0;
+	for (const char *p = need(s, "labels"); *p; p++)
+		names += *p == ',';
+	if (names != classes)
+		bad_value(s, "unet.classes", "is not how many names labels has");
+	return classes;
+}
+
 static void read_unet(struct dtn_unet *u, const struct source *s)
 {
 	const char *dropout = dtn_meta_get(s->meta, "unet.dropout"), *wrong;
@@ -172,6 +188,7 @@ static void read_unet(struct dtn_unet *u, const struct source *s)
 	u->heads = integer_or(s, "unet.heads", 1);
 	u->groups = integer(s, "unet.groups");
 	u->dropout = dropout ? (float)real(s, "unet.dropout", &dropout, '\0') : 0;
+	u->classes = read_classes(s);
 	wrong = dtn_unet_check(u);
 	if (wrong)
 		bad(s, wrong);

@@ -106,6 +106,16 @@ dtn_id dtn_timestep(struct dtn_graph *g, dtn_id t, int width)
 	return dtn_apply(g, DTN_OP_timestep, "timestep", attr, &t, 1);
 }
 
+/* The table begins with numbers as large as those they are added to: the classes are apart from the
+ * first step on. */
+dtn_id dtn_embedding(struct dtn_graph *g, dtn_id x, dtn_id row, int R)
+{
+	struct dtn_shape shape = { 2, { R, channels(g, x) } };
+	dtn_id table = dtn_param(g, "weight", shape, 0.5f, 0);
+
+	return dtn_apply(g, DTN_OP_embedding, "embedding", none, (dtn_id[]){ x, table, row }, 3);
+}
+
 dtn_id dtn_pad(struct dtn_graph *g, dtn_id x, int height, int width)
 {
 	union dtn_attr attr = { .size = { height, width } };
