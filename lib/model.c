@@ -49,6 +49,7 @@ void dtn_model_to_meta(const struct dtn_model *m, struct dtn_meta *meta)
 	set_list(meta, "unet.mult", u->mult, u->levels);
 	dtn_meta_set(meta, "unet.blocks", "%d", u->blocks);
 	set_list(meta, "unet.attn", u->attn, u->attns);
+	set_word(meta, "unet.attention", DTN_ATTENTIONS, (int)u->attention);
 	dtn_meta_set(meta, "unet.heads", "%d", u->heads);
 	dtn_meta_set(meta, "unet.groups", "%d", u->groups);
 	dtn_meta_set(meta, "unet.dropout", "%.9g", u->dropout);
@@ -185,6 +186,8 @@ static void read_unet(struct dtn_unet *u, const struct source *s)
 	u->blocks = integer(s, "unet.blocks");
 	if (strcmp(need(s, "unet.attn"), "none") != 0)
 		u->attns = list(s, "unet.attn", u->attn, DTN_MAX_ATTN);
+	if (dtn_meta_get(s->meta, "unet.attention"))
+		u->attention = (enum dtn_attention_kind)word(s, "unet.attention", DTN_ATTENTIONS);
 	u->heads = integer_or(s, "unet.heads", 1);
 	u->groups = integer(s, "unet.groups");
 	u->dropout = dropout ? (float)real(s, "unet.dropout", &dropout, '\0') : 0;

@@ -58,6 +58,7 @@ static bool same_configuration(const struct dtn_model *a, const struct dtn_model
 	dtn_meta_release(&y);
 	return same && a->predict == b->predict && a->schedule.kind == b->schedule.kind &&
 		a->schedule.zero_snr == b->schedule.zero_snr && a->unet.attns == b->unet.attns &&
+		a->unet.attention == b->unet.attention &&
 		memcmp(a->unet.mult, b->unet.mult, sizeof(a->unet.mult)) == 0;
 }
 
@@ -93,6 +94,8 @@ static void test_configuration(void)
 							      .zero_snr = p == DTN_X0 };
 			m.predict = (enum dtn_predict)p;
 			m.unet.attns = p;
+			m.unet.attention = p == DTN_X0 ? DTN_LINEAR_ATTENTION :
+							 DTN_SOFTMAX_ATTENTION;
 			dtn_model_to_meta(&m, &meta);
 			dtn_model_from_meta(&back, &meta, "test");
 			good = good && same_configuration(&m, &back);
@@ -171,6 +174,7 @@ static void test_refusals(void)
 		{ "unet.mult", long_list, "unet.mult=1,1,1,1" },
 		{ "unet.mult", NULL, "unet.mult is missing" }, { "unet.blocks", "99", "blocks" },
 		{ "unet.attn", "16;8", "unet.attn" }, { "unet.groups", "3", "these do" },
+		{ "unet.attention", "cubic", "unet.attention=cubic" },
 		{ "unet.heads", "5", "heads" }, { "unet.dropout", "nan", "unet.dropout" },
 		{ "unet.dropout", "2", "dropout" }, { "unet.dropout", "0x1p-3", "unet.dropout" },
 		{ "ddpm.steps", "1000000000000", "ddpm.steps" }, { "ddpm.steps", "0", "steps" },

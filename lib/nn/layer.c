@@ -82,6 +82,13 @@ dtn_id dtn_attention(struct dtn_graph *g, dtn_id q, dtn_id k, dtn_id v, int head
 	return dtn_apply(g, DTN_OP_attention, "attention", attr, (dtn_id[]){ q, k, v }, 3);
 }
 
+dtn_id dtn_linear_attention(struct dtn_graph *g, dtn_id q, dtn_id k, dtn_id v, int heads)
+{
+	union dtn_attr attr = { .attention = { heads } };
+
+	return dtn_apply(g, DTN_OP_linear_attention, "attention", attr, (dtn_id[]){ q, k, v }, 3);
+}
+
 dtn_id dtn_concat(struct dtn_graph *g, dtn_id a, dtn_id b)
 {
 	return dtn_apply(g, DTN_OP_concat, "concat", none, (dtn_id[]){ a, b }, 2);

@@ -21,6 +21,7 @@ dtn_id dtn_groupnorm(struct dtn_graph *, const char *name, dtn_id x, dtn_id shif
 
 dtn_id dtn_silu(struct dtn_graph *, dtn_id x);
 dtn_id dtn_attention(struct dtn_graph *, dtn_id q, dtn_id k, dtn_id v, int heads);
+dtn_id dtn_linear_attention(struct dtn_graph *, dtn_id q, dtn_id k, dtn_id v, int heads);
 dtn_id dtn_concat(struct dtn_graph *, dtn_id a, dtn_id b);
 dtn_id dtn_upsample(struct dtn_graph *, dtn_id x);
 dtn_id dtn_dropout(struct dtn_graph *, dtn_id x, float rate);          /* rate 0: x itself */

@@ -58,16 +58,18 @@ static dtn_id resnet(struct dtn_graph *g, const struct dtn_unet *u, dtn_id x, dt
 	return dtn_conv(g, "conv2", h, skip, K, 3, 1, 0);
 }
 
-static dtn_id attention(struct dtn_graph *g, const struct dtn_unet *u, dtn_id x)
+static dtn_id attention(struct dtn_graph *g, const struct dtn_unet *u, enum dtn_attention_kind kind,
+			dtn_id x)
 {
 	int C = channels(g, x);
 	dtn_id n = dtn_groupnorm(g, "group_norm", x, -1, u->groups, false);
 	dtn_id q = dtn_linear(g, "to_q", n, -1, C, 1);
 	dtn_id k = dtn_linear(g, "to_k", n, -1, C, 1);
 	dtn_id v = dtn_linear(g, "to_v", n, -1, C, 1);
-	dtn_id a = dtn_attention(g, q, k, v, u->heads);
+	dtn_id (*mix)(struct dtn_graph *, dtn_id, dtn_id, dtn_id, int) =
+		kind == DTN_LINEAR_ATTENTION ? dtn_linear_attention : dtn_attention;
 
-	return dtn_linear(g, "to_out.0", a, x, C, 0);
+	return dtn_linear(g, "to_out.0", mix(g, q, k, v, u->heads), x, C, 0);
 }
 
 /* One block of a level: a residual block, and attention where the resolution asks for it. */
@@ -78,7 +80,7 @@ static dtn_id stage(struct dtn_graph *g, const struct dtn_unet *u, const char *s
 	x = resnet(g, u, x, emb, u->channels * u->mult[level]);
 	if (attends(u, level)) {
 		dtn_scope(g, "%s_blocks.%d.attentions.%d", side, block, j);
-		x = attention(g, u, x);
+		x = attention(g, u, u->attention, x);
 	}
 	return x;
 }
@@ -108,7 +110,7 @@ static dtn_id middle(struct dtn_graph *g, const struct dtn_unet *u, dtn_id h, dt
 	dtn_scope(g, "mid_block.resnets.0");
 	h = resnet(g, u, h, emb, C);
 	dtn_scope(g, "mid_block.attentions.0");
-	h = attention(g, u, h);
+	h = attention(g, u, DTN_SOFTMAX_ATTENTION, h);
 	dtn_scope(g, "mid_block.resnets.1");
 	return resnet(g, u, h, emb, C);
 }

@@ -6,6 +6,9 @@
 
 enum { DTN_MAX_LEVELS = 8, DTN_MAX_ATTN = 8, DTN_MAX_BLOCKS = 8, DTN_MAX_CLASSES = 65535 };
 
+enum dtn_attention_kind { DTN_SOFTMAX_ATTENTION, DTN_LINEAR_ATTENTION };
+#define DTN_ATTENTIONS "softmax|linear"
+
 struct dtn_unet {
 	int height, width, colours;     /* of the images */
 	int channels;                   /* of the first level */
@@ -16,6 +19,8 @@ struct dtn_unet {
 	int groups;                     /* of the group norms */
 	float dropout;
 	int classes;                    /* that images may have; 0: the network knows of none */
+	/* at those resolutions; the middle has softmax always */
+	enum dtn_attention_kind attention;
 };
 
 /* NULL, or what is wrong with it: ranges, groups that do not divide a width (naming those that do),
