@@ -48,9 +48,18 @@ KERNELS   = $(foreach i,$(ISAS),$(CPU:kernels/cpu/%.c=$(BUILD)/kernels/cpu-$(i)/
 LIBDTN    = $(BUILD)/libdtn.a
 BINARIES  = $(PROGRAMS:%=$(BUILD)/bin/%)
 
+# The kernels for CUDA, by the host's compiler: tests/cuda has headers named like CUDA's, and answers
+# the calls that -fsanitize=thread puts before each access to memory.
+STANDIN       = $(BUILD)/tests/cuda/dtn-cuda.so
+STANDIN_FLAGS = -std=c++17 -O1 -g -Wall -Wextra -Wno-missing-field-initializers -I. -Itests/cuda \
+                -ffp-contract=off -fPIC -pthread
+STANDIN_PARTS = $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/cuda/*.cc))
+STANDIN_TESTS = $(if $(filter thread,$(SAN)),,$(patsubst %.cu,$(BUILD)/%,$(wildcard tests/cuda/*.cu)))
+
 # tests/*.c and tests/*/*.c are run by `make check`, but for those in tests/tools, which other tests
 # use, and in tests/bench, which measure.  A harness.c is linked to all tests of its folder.
-TESTS     = $(patsubst %.c,$(BUILD)/%,$(filter-out %/harness.c,$(wildcard tests/*.c tests/*/*.c)))
+TESTS     = $(patsubst %.c,$(BUILD)/%,$(filter-out %/harness.c,$(wildcard tests/*.c tests/*/*.c))) \
+            $(STANDIN_TESTS)
 
 all: $(BINARIES) $(BUILD)/completions/done
 
@@ -65,6 +74,23 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBDTN)
 $(BUILD)/tests/op/%: $(BUILD)/tests/op/%.o $(BUILD)/tests/op/harness.o $(LIBDTN)
 	@mkdir -p $(@D)
 	$(CC) $(DTN_LDFLAGS) -o $@ $< $(BUILD)/tests/op/harness.o $(LIBDTN) $(LIBS)
+
+$(BUILD)/tests/cuda/%.o: tests/cuda/%.cc $(BUILD)/settings
+	@mkdir -p $(@D)
+	$(CXX) $(STANDIN_FLAGS) $(SANFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/cuda/%.o: tests/cuda/%.cu $(BUILD)/settings
+	@mkdir -p $(@D)
+	$(CXX) -x c++ $(STANDIN_FLAGS) -fsanitize=thread -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/cuda/kernels/%.o: kernels/cuda/%.cu $(BUILD)/settings
+	@mkdir -p $(@D)
+	$(CXX) -x c++ $(STANDIN_FLAGS) -fsanitize=thread -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/cuda/%: $(BUILD)/tests/cuda/%.o $(BUILD)/tests/cuda/kernels/stream.o \
+		$(STANDIN_PARTS) $(LIBDTN)
+	@mkdir -p $(@D)
+	$(CXX) $(DTN_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(LIBDTN): $(OBJECTS) $(KERNELS)
 	@rm -f $@

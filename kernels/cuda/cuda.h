@@ -15,13 +15,8 @@
 #define _Noreturn __attribute__((noreturn))     /* C's word, which C++ lacks */
 
 extern "C" {
-#include "kernels/backend.h"
+#include "kernels/cuda/calls.h"
 #include "lib/rng.h"
-
-/* NAME.cu defines the kernel of op NAME. */
-#define OP(name, inputs, reads) extern const struct dtn_kernel cuda_##name;
-#include "lib/nn/op.def"
-#undef OP
 }
 
 #include <cuda_runtime.h>

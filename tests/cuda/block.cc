@@ -1,8 +1,8 @@
 /* block.cc -- run a kernel: its blocks one after another, the threads of a block as fibres.
  *
- * A fibre runs until it waits: at the block's barrier, or at a meeting of its warp (shuffles, votes,
- * tensor-core instructions, __syncwarp).  When all that must come have come, they go on.  Every
- * other block runs its threads from last to first, so that nothing depends on the order unseen.
+ * A fibre runs until it waits: at the block's barrier, or at a meeting of its warp (shuffles,
+ * votes, tensor-core instructions, __syncwarp).  When all that must come have come, they go on.
+ * Every other block runs its threads from last to first, so that no order is relied upon unseen.
  * Where threads wait and nobody can come any more, the kernel is at fault.
  */
 #include "tests/cuda/standin.h"
@@ -69,7 +69,7 @@ void standin_fault(const char *format, ...)
 	_exit(70);
 }
 
-/* --- switching --------------------------------------------------------------------------------- */
+/* --- switching -------------------------------------------------------------------------------- */
 
 /* Saves the registers that a call must keep, and goes on where `to` was saved. */
 extern "C" void standin_switch(void **from, void *to);
@@ -154,7 +154,7 @@ void standin_begin()
 	standin_at.running = true;
 }
 
-/* --- a block ----------------------------------------------------------------------------------- */
+/* --- a block ---------------------------------------------------------------------------------- */
 
 static void new_interval()
 {
@@ -197,7 +197,8 @@ static void stuck()
 	if (met >= 0)
 		standin_fault("waits for its warp, of which only %d lanes come",
 			      warp[met / STANDIN_LANES].arrived);
-	standin_fault("waits at a barrier to which only %d of %d threads come", at_barrier, threads);
+	standin_fault("waits at a barrier to which only %d of %d threads come", at_barrier,
+		      threads);
 }
 
 static void run_block(bool backwards, size_t bytes)
@@ -255,7 +256,7 @@ void standin_run(const char *kernel, dim3 grid, dim3 block, size_t bytes,
 	blockIdx = threadIdx = { 0, 0, 0 };
 }
 
-/* --- waiting ----------------------------------------------------------------------------------- */
+/* --- waiting ---------------------------------------------------------------------------------- */
 
 void __syncthreads()
 {
@@ -310,7 +311,8 @@ const uint32_t (*standin_meet(char what, unsigned mask, const uint32_t *words, i
 		standin_fault("lanes of a warp meet at different instructions, '%c' and '%c'",
 			      w->what, what);
 	w->what = what;
-	memcpy(word[lane], words, (size_t)n * sizeof(*words));
+	if (n > 0)
+		memcpy(word[lane], words, (size_t)n * sizeof(*words));
 	if (++w->arrived < STANDIN_LANES) {
 		leave(AT_MEETING);
 		return word;
@@ -340,7 +342,7 @@ unsigned __ballot_sync(unsigned mask, int x)
 	return bits;
 }
 
-/* --- shared memory ----------------------------------------------------------------------------- */
+/* --- shared memory ---------------------------------------------------------------------------- */
 
 void *standin_shared(const void *key, size_t bytes, const char *name)
 {
@@ -363,7 +365,7 @@ void *standin_dynamic()
 	return dynamic;
 }
 
-/* --- asynchronous copies: they happen when waited for ------------------------------------------ */
+/* --- asynchronous copies: they happen when waited for ----------------------------------------- */
 
 void standin_copy(void *to, const void *from, int bytes, bool valid)
 {
@@ -407,7 +409,7 @@ void standin_wait(int left)
 	f->copies = kept;
 }
 
-/* --- matrices ---------------------------------------------------------------------------------- */
+/* --- matrices --------------------------------------------------------------------------------- */
 
 static void load_matrices(unsigned *r, const void *p, int n, bool transposed)
 {

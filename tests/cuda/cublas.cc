@@ -44,7 +44,8 @@ static void check(const struct matrix *m, int rows, int columns, int batch, cons
 	size_t last = (size_t)(m->stride * (batch - 1) + (long long)(columns - 1) * m->ld + rows);
 
 	if (m->ld < rows)
-		standin_fault("cublas: %s has %d rows, a leading dimension of %d", name, rows, m->ld);
+		standin_fault("cublas: %s has %d rows, a leading dimension of %d", name, rows,
+			      m->ld);
 	if (!standin_is_device(m->p, last * size_of(m->type)))
 		standin_fault("cublas: %s at %p lies not within device memory", name, m->p);
 }

@@ -27,7 +27,7 @@
 #define __launch_bounds__(...)
 #define __align__(n) __attribute__((aligned(n)))
 
-/* --- vectors ---------------------------------------------------------------------------------- */
+/* --- vectors --------------------------------------------------------------------------------- */
 
 struct uint3 { unsigned x, y, z; };
 struct dim3 {
@@ -51,7 +51,7 @@ static inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w)
 static inline float2 make_float2(float x, float y) { return { x, y }; }
 static inline float4 make_float4(float x, float y, float z, float w) { return { x, y, z, w }; }
 
-/* --- inside a kernel -------------------------------------------------------------------------- */
+/* --- inside a kernel ------------------------------------------------------------------------- */
 
 /* Of the fibre that runs. */
 extern uint3 threadIdx, blockIdx;
@@ -160,7 +160,7 @@ template <class T> static inline T atomicCAS(T *p, T expected, T x)
 	return was;
 }
 
-/* --- arithmetic ------------------------------------------------------------------------------- */
+/* --- arithmetic ------------------------------------------------------------------------------ */
 
 static inline float __uint_as_float(unsigned u)
 {
@@ -207,7 +207,7 @@ template <class T> static inline T __ldcs(const T *p) { return *p; }
 template <class T> static inline T min(T a, T b) { return b < a ? b : a; }
 template <class T> static inline T max(T a, T b) { return a < b ? b : a; }
 
-/* --- what ptx.h has under nvcc: see there ----------------------------------------------------- */
+/* --- what ptx.h has under nvcc: see there ---------------------------------------------------- */
 
 void standin_copy(void *shared, const void *global, int bytes, bool valid);
 void standin_wait(int left);
@@ -230,7 +230,7 @@ void ldmatrix_2t(unsigned r[2], const void *shared);
 void mma_bf16(float d[4], const unsigned a[4], const unsigned b[2]);
 unsigned bf16_pair(float low, float high);
 
-/* --- shared memory and launches, for cuda.h --------------------------------------------------- */
+/* --- shared memory and launches, for cuda.h -------------------------------------------------- */
 
 /* The block's array with this key; unset when the first thread of a block comes to it. */
 void *standin_shared(const void *key, size_t bytes, const char *name);
@@ -264,7 +264,7 @@ static void cuda_launch(const char *name, void (*kernel)(P...), dim3 grid, dim3 
 	});
 }
 
-/* --- the host's calls ------------------------------------------------------------------------- */
+/* --- the host's calls ------------------------------------------------------------------------ */
 
 enum cudaError_t {
 	cudaSuccess, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2,

@@ -12,7 +12,7 @@
 
 enum { N = 128 };
 
-/* --- kernels, each with a mistake to ask for --------------------------------------------------- */
+/* --- kernels, each with a mistake to ask for -------------------------------------------------- */
 
 /* y = x reversed, by way of shared memory. */
 __global__ void reverse(int *y, const int *x, bool wrong)
@@ -168,7 +168,7 @@ static void of_host_launch(int *y, const int *x, bool wrong)
 	free(host);
 }
 
-/* --- what comes of them ------------------------------------------------------------------------ */
+/* --- what comes of them ----------------------------------------------------------------------- */
 
 #define ONE_BLOCK(name) \
 static void name##_launch(int *y, const int *x, bool wrong) \

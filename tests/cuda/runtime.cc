@@ -66,7 +66,7 @@ void standin_launch(const char *name, dim3 grid, dim3 block, size_t bytes,
 
 extern "C" {
 
-/* --- memory ------------------------------------------------------------------------------------ */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 cudaError_t cudaMalloc(void **p, size_t bytes)
 {
@@ -162,7 +162,7 @@ cudaError_t cudaMemGetInfo(size_t *left, size_t *all)
 	return cudaSuccess;
 }
 
-/* --- streams and graphs ------------------------------------------------------------------------ */
+/* --- streams and graphs ----------------------------------------------------------------------- */
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *s, unsigned)
 {
@@ -254,7 +254,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
 	return cudaSuccess;
 }
 
-/* --- events ------------------------------------------------------------------------------------ */
+/* --- events ----------------------------------------------------------------------------------- */
 
 static double seconds()
 {
@@ -307,7 +307,7 @@ cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to)
 	return cudaSuccess;
 }
 
-/* --- the device -------------------------------------------------------------------------------- */
+/* --- the device ------------------------------------------------------------------------------- */
 
 cudaError_t cudaGetDeviceCount(int *n)
 {

@@ -9,7 +9,7 @@ enum { STANDIN_LANES = 32, STANDIN_THREADS = 1024 };
 /* What sm_80 to sm_90 all have; a kernel that wants more would not run on some of them. */
 enum { STANDIN_STATIC = 48 << 10, STANDIN_SHARED = 99 << 10 };
 
-/* --- block.cc: where the running fibre is ------------------------------------------------------ */
+/* --- block.cc: where the running fibre is ----------------------------------------------------- */
 
 struct standin_place {
 	bool running;                   /* is a kernel's code running, its arguments copied? */
@@ -27,7 +27,7 @@ void standin_run(const char *kernel, dim3 grid, dim3 block, size_t bytes,
 /* Say what is wrong and where, and end the process. */
 [[noreturn]] void standin_fault(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* --- watch.cc ---------------------------------------------------------------------------------- */
+/* --- watch.cc --------------------------------------------------------------------------------- */
 
 enum standin_access { STANDIN_READ, STANDIN_WRITE, STANDIN_ATOMIC };
 
@@ -48,7 +48,7 @@ void standin_device_open();
 void standin_device_close();
 size_t standin_device_used();
 
-/* --- runtime.cc -------------------------------------------------------------------------------- */
+/* --- runtime.cc ------------------------------------------------------------------------------- */
 
 /* Do this now, or when the stream's graph is played. */
 cudaError_t standin_do(cudaStream_t, const std::function<void()> &);

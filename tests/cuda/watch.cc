@@ -10,8 +10,8 @@
  *      ordered        | not ordered              | ordered                        | not, but
  *                     |                          |                                | in a warp
  *
- * Two accesses that are not ordered, at least one of them a write, are a fault whatever the order in
- * which they happened to run; so is reading shared memory that was not written in this block.
+ * Two accesses that are not ordered, at least one of them a write, are a fault whatever the order
+ * in which they happened to run; so is reading shared memory that was not written in this block.
  */
 #include "tests/cuda/standin.h"
 
@@ -58,7 +58,7 @@ static inline bool within(const struct region *r, const void *p)
 	return (size_t)((const char *)p - r->begin) < r->bytes;
 }
 
-/* --- device memory ----------------------------------------------------------------------------- */
+/* --- device memory ---------------------------------------------------------------------------- */
 
 struct piece { char *begin; size_t bytes; };
 
@@ -132,7 +132,7 @@ size_t standin_device_used()
 	return used;
 }
 
-/* --- shared memory ----------------------------------------------------------------------------- */
+/* --- shared memory ---------------------------------------------------------------------------- */
 
 static struct { char *begin; size_t bytes; const char *name; } array[ARRAYS];
 static int arrays;
@@ -180,7 +180,7 @@ void standin_unset(const void *p, size_t bytes)
 		c[i].wrote.when = 0;
 }
 
-/* --- order ------------------------------------------------------------------------------------- */
+/* --- order ------------------------------------------------------------------------------------ */
 
 /* Of thread in a moment: several threads of one warp read, or threads of several warps, or atomic
  * operations of any. */
@@ -247,7 +247,8 @@ static void watch_cells(struct region *r, const char *p, size_t bytes, enum stan
 	const bool global = r == &device;
 	const char *end = p + bytes;
 	struct cell *c = cell_of(r, p);
-	const struct moment now = { standin_at.now, standin_at.warp_now, (int16_t)standin_at.thread };
+	const struct moment now = { standin_at.now, standin_at.warp_now,
+				    (int16_t)standin_at.thread };
 	char text[100];
 
 	for (p = r->begin + (size_t)(p - r->begin) / GRAIN * GRAIN; p < end; p += GRAIN, c++) {
@@ -290,7 +291,7 @@ void standin_watch(const void *p, size_t bytes, enum standin_access how)
 	}
 }
 
-/* --- what the compiler calls ------------------------------------------------------------------- */
+/* --- what the compiler calls ------------------------------------------------------------------ */
 
 extern "C" char __ehdr_start[] __attribute__((visibility("hidden")));
 extern "C" char _end[] __attribute__((visibility("hidden")));
