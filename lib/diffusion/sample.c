@@ -1,6 +1,7 @@
 /* sample.c -- many images from one model, on every core, in order. */
 #include "lib/diffusion/sample.h"
 
+#include "lib/diffusion/noise.h"
 #include "lib/rng.h"
 
 #include <pthread.h>
@@ -46,8 +47,7 @@ void dtn_sampling_graph(struct dtn_sampling_graph *g, const struct dtn_unet *u, 
 	g->x = dtn_input(&g->graph, "x", DTN_F32,
 			 (struct dtn_shape){ 4, { S, u->height, u->width, u->colours } });
 	g->t = dtn_input(&g->graph, "t", DTN_I32, (struct dtn_shape){ 1, { S } });
-	g->label = dtn_unet_label(&g->graph, u, S);
-	g->prediction = dtn_unet(&g->graph, u, g->x, g->t, g->label);
+	g->prediction = dtn_unet(&g->graph, u, g->x, g->t);
 }
 
 void dtn_to_u8(uint8_t *to, const float *x, size_t n)
@@ -69,8 +69,8 @@ static int frame_step(int f, int F, int S)
 static void start(struct all *all, struct worker *w, uint64_t first)
 {
 	for (int k = 0; k < all->s->graph->slice; k++)
-		dtn_rng_normal(dtn_rng(all->s->seed, DTN_RNG_START, first + (uint64_t)k, 0),
-			       w->x + (size_t)k * all->image, all->image);
+		dtn_start_of(all->s->seed, first + (uint64_t)k, w->x + (size_t)k * all->image,
+			     all->image);
 }
 
 static void predict(struct all *all, struct worker *w, struct dtn_run *run, int t)

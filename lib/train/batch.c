@@ -1,6 +1,7 @@
 /* batch.c -- which images come next, and their pixels as numbers. */
 #include "lib/train/batch.h"
 
+#include "lib/image/tone.h"
 #include "lib/rng.h"
 
 #include <math.h>
@@ -89,11 +90,6 @@ void dtn_scratch_release(struct dtn_scratch *s)
 	free(s->eps);
 }
 
-static float scaled(uint8_t value)
-{
-	return (float)value * (2.0f / 255) - 1;
-}
-
 void dtn_image(struct dtn_scratch *s, const struct dtn_data *d, uint32_t image, bool mirror)
 {
 	const uint8_t *p = dtn_fetch_image(&s->fetch, d, image, s->pixels);
@@ -102,11 +98,11 @@ void dtn_image(struct dtn_scratch *s, const struct dtn_data *d, uint32_t image, 
 
 	if (!mirror) {
 		for (size_t i = 0; i < d->image_bytes; i++)
-			x0[i] = scaled(p[i]);
+			x0[i] = dtn_tone(p[i]);
 		return;
 	}
 	for (int y = 0; y < H; y++, p += (size_t)W * C)
 		for (int x = W - 1; x >= 0; x--)
 			for (int c = 0; c < C; c++)
-				*x0++ = scaled(p[(size_t)x * C + c]);
+				*x0++ = dtn_tone(p[(size_t)x * C + c]);
 }

@@ -5,6 +5,7 @@
  */
 #include "lib/train/step.h"
 
+#include "lib/diffusion/noise.h"
 #include "lib/nn/layer.h"
 #include "lib/nn/plan.h"
 #include "lib/rng.h"
@@ -14,7 +15,7 @@
 #include <string.h>
 
 void dtn_training_graph(struct dtn_graph *g, const struct dtn_settings *s, int type, dtn_id *x,
-			dtn_id *t, dtn_id *label, dtn_id *target, dtn_id *loss)
+			dtn_id *t, dtn_id *target, dtn_id *loss)
 {
 	const struct dtn_unet *u = &s->unet;
 	int S = dtn_unet_slice(u);
@@ -25,18 +26,17 @@ void dtn_training_graph(struct dtn_graph *g, const struct dtn_settings *s, int t
 	*x = dtn_input(g, "x", DTN_F32, images);
 	*t = dtn_input(g, "t", DTN_I32, (struct dtn_shape){ 1, { S } });
 	*target = dtn_input(g, "target", DTN_F32, images);
-	*label = dtn_unet_label(g, u, S);
-	prediction = dtn_unet(g, u, *x, *t, *label);
+	prediction = dtn_unet(g, u, *x, *t);
 	*loss = dtn_loss(g, prediction, *target, s->loss);
 }
 
 uint64_t dtn_training_memory(const struct dtn_settings *s, int type, int workers)
 {
 	struct dtn_graph g;
-	dtn_id x, t, label, target, loss;
+	dtn_id x, t, target, loss;
 	uint64_t arena, params;
 
-	dtn_training_graph(&g, s, type, &x, &t, &label, &target, &loss);
+	dtn_training_graph(&g, s, type, &x, &t, &target, &loss);
 	arena = dtn_plan(&g, loss, true);
 	params = g.params * sizeof(float);
 	dtn_graph_release(&g);
@@ -54,7 +54,7 @@ void dtn_trainer_init(struct dtn_trainer *r, const struct dtn_settings *s,
 	dtn_split_init(&r->split, data->images, s->held_back, s->seed);
 	dtn_epoch_init(&r->order, &r->split, s->seed);
 	dtn_schedule_init(&r->schedule, &s->schedule);
-	dtn_training_graph(&r->graph, s, type, &r->x, &r->t, &r->label, &r->target, &r->loss);
+	dtn_training_graph(&r->graph, s, type, &r->x, &r->t, &r->target, &r->loss);
 	dtn_net_init(&r->net, &r->graph, r->loss, true, backend, workers, NULL);
 	dtn_optim_init(&r->optim, &r->net, s);
 	r->slice = dtn_unet_slice(&s->unet);
@@ -100,16 +100,6 @@ void dtn_trainer_release(struct dtn_trainer *r)
 
 /* --- a slice --------------------------------------------------------------------------------- */
 
-int dtn_timestep_of(uint64_t seed, uint64_t position, int T)
-{
-	uint32_t begin;
-
-	dtn_rng_bits(dtn_rng(seed, DTN_RNG_TIME, 0, 0), &begin, 1);
-	/* 2^32 / golden ratio, made odd: all 2^32 values come before one comes again */
-	begin += (uint32_t)position * 0x9e3779b9u;
-	return (int)((uint64_t)begin * (uint64_t)T >> 32);
-}
-
 /* Sample `position` as image j of the run's slice. */
 static int prepare(const struct dtn_trainer *r, struct dtn_run *run, int j, uint32_t image,
 		   uint64_t position)
@@ -123,7 +113,7 @@ static int prepare(const struct dtn_trainer *r, struct dtn_run *run, int j, uint
 
 	dtn_image(scratch, r->data, image, mirror);
 	t = dtn_timestep_of(seed, position, T);
-	dtn_rng_normal(dtn_rng(seed, DTN_RNG_NOISE, position, 0), scratch->eps, n);
+	dtn_noise_of(seed, position, scratch->eps, n);
 	dtn_add_noise(&r->schedule, t, (float *)dtn_value(run, r->x) + at, scratch->x0,
 		      scratch->eps, n);
 	dtn_target(&r->schedule, t, r->settings->predict, (float *)dtn_value(run, r->target) + at,

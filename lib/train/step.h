@@ -13,7 +13,7 @@ struct dtn_trainer {
 	struct dtn_epoch order;
 	struct dtn_schedule schedule;
 	struct dtn_graph graph;         /* for one slice */
-	dtn_id x, t, label, target, loss;       /* label: -1 without classes */
+	dtn_id x, t, target, loss;
 	struct dtn_net net;
 	struct dtn_optim optim;
 	int slice, slices, images;      /* images a slice, slices a step, images a step */
@@ -30,7 +30,7 @@ struct dtn_step { double loss, norm, rate; bool finite; };
 
 /* Declare the network for training; no memory for it yet. */
 void dtn_training_graph(struct dtn_graph *, const struct dtn_settings *, int type, dtn_id *x,
-			dtn_id *t, dtn_id *label, dtn_id *target, dtn_id *loss);
+			dtn_id *t, dtn_id *target, dtn_id *loss);
 
 /* Bytes that training will take with so many workers, the data not counted. */
 uint64_t dtn_training_memory(const struct dtn_settings *, int type, int workers);
@@ -43,11 +43,6 @@ void dtn_trainer_ready(struct dtn_trainer *);
 void dtn_trainer_release(struct dtn_trainer *);
 
 /* `done`: how far the run is, 0 .. 1, for the decay of the learning rate. */
-/* The timestep 0 .. T-1 of the sample at this position: the Kronecker sequence of the golden ratio
- * from a random beginning. Each is uniform, and any run of samples is spread evenly over the steps,
- * which takes noise out of the gradient [Kingma et al. 2021, appendix I.1 for the idea]. */
-int dtn_timestep_of(uint64_t seed, uint64_t position, int T);
-
 struct dtn_step dtn_trainer_step(struct dtn_trainer *, double done);
 
 /* Are all weights and averages finite? */
