@@ -210,10 +210,13 @@ static void check(struct job *job, const struct dtn_tensor *t)
 	g->channels = (int)t->dim[3];
 }
 
-/* A trajectory is shown as a row: the first segment that says how long it is decides. */
+/* A trajectory, or an image at several timesteps, is shown as a row: the first segment that says
+ * how long it is decides. */
 static void frames(struct job *job)
 {
-	const char *text = dtn_meta_get(dtn_reader_meta(job->in), "sample.frames");
+	const struct dtn_meta *meta = dtn_reader_meta(job->in);
+	const char *traced = dtn_meta_get(meta, "sample.frames"),
+		   *text = traced ? traced : dtn_meta_get(meta, "noise.frames");
 	char *end;
 	long n = text ? strtol(text, &end, 10) : 0;
 

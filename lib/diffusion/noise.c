@@ -1,4 +1,5 @@
-/* noise.c -- the timestep and the noise of a sample, which follow from the seed and its position. */
+/* noise.c -- the timestep and the noise of a sample: what the seed and its position make of
+ * them. */
 #include "lib/diffusion/noise.h"
 
 #include "lib/rng.h"

@@ -2,6 +2,7 @@
  * matters. */
 #include "lib/train/step.h"
 
+#include "lib/diffusion/noise.h"
 #include "lib/output.h"
 #include "lib/rng.h"
 #include "lib/train/validate.h"
