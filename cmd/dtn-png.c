@@ -84,24 +84,6 @@ static void parse(struct job *job, int argc, char **argv)
 
 /* --- what a picture says about itself ---------------------------------------------------- */
 
-/* Keep what all segments agree on: pictures made of several runs must not name the seed of one. */
-static void agree(struct dtn_meta *meta, const struct dtn_meta *other, bool first)
-{
-	struct dtn_meta both = { 0 };
-
-	if (first) {
-		dtn_meta_copy(meta, other);
-		return;
-	}
-	for (int i = 0; i < meta->n; i++) {
-		const char *value = dtn_meta_get(other, meta->pair[i].key);
-		if (value && !strcmp(value, meta->pair[i].value))
-			dtn_meta_set(&both, meta->pair[i].key, "%s", value);
-	}
-	dtn_meta_release(meta);
-	*meta = both;
-}
-
 /* The commands, one a line, this one last. */
 static char *history(struct job *job)
 {
@@ -300,7 +282,11 @@ static void take_segment(struct job *job)
 		dtn_meta_release(&job->meta);
 		dtn_prov_release(&job->prov);
 	}
-	agree(&job->meta, dtn_reader_meta(job->in), job->each || job->segment == 1);
+	/* A picture of several runs must not name the seed of one. */
+	if (job->each || job->segment == 1)
+		dtn_meta_copy(&job->meta, dtn_reader_meta(job->in));
+	else
+		dtn_meta_agree(&job->meta, dtn_reader_meta(job->in));
 	dtn_prov_merge(&job->prov, dtn_reader_prov(job->in));
 	frames(job);
 	while ((r = dtn_next_record(job->in)))

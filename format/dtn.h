@@ -36,6 +36,7 @@ struct dtn_meta {
 const char *dtn_meta_get(const struct dtn_meta *, const char *key);     /* NULL: not there */
 void dtn_meta_set(struct dtn_meta *, const char *key, const char *format, ...) DTN_PRINTF(3, 4);
 void dtn_meta_copy(struct dtn_meta *to, const struct dtn_meta *from);   /* replaces equal keys */
+void dtn_meta_agree(struct dtn_meta *, const struct dtn_meta *);        /* keeps what both say */
 void dtn_meta_release(struct dtn_meta *);
 
 /* --- provenance: one line per program run ------------------------------------------------- */

@@ -67,6 +67,35 @@ void dtn_meta_copy(struct dtn_meta *to, const struct dtn_meta *from)
 			set(to, from->pair[i].key, dtn_strdup(from->pair[i].value));
 }
 
+static int by_key(const void *a, const void *b)
+{
+	return strcmp(((const struct dtn_pair *)a)->key, ((const struct dtn_pair *)b)->key);
+}
+
+void dtn_meta_agree(struct dtn_meta *m, const struct dtn_meta *other)
+{
+	size_t n = (size_t)other->n;
+	struct dtn_pair *sorted = dtn_alloc(n + 1, sizeof(*sorted));
+	int kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = other->pair[i];
+	qsort(sorted, n, sizeof(*sorted), by_key);
+	for (int i = 0; i < m->n; i++) {
+		struct dtn_pair own = m->pair[i];
+		const struct dtn_pair *p = bsearch(&own, sorted, n, sizeof(own), by_key);
+
+		if (p && !strcmp(p->value, own.value)) {
+			m->pair[kept++] = own;
+		} else {
+			free(own.key);
+			free(own.value);
+		}
+	}
+	m->n = kept;
+	free(sorted);
+}
+
 void dtn_meta_release(struct dtn_meta *m)
 {
 	for (int i = 0; i < m->n; i++) {
