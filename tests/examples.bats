@@ -31,6 +31,7 @@ run_page() {
 @test "dtn-train(1)" { run_page dtn-train.1; }
 @test "dtn-sample(1)" { run_page dtn-sample.1; }
 @test "dtn-png(1)" { run_page dtn-png.1; }
+@test "dtn-cat(1)" { run_page dtn-cat.1; }
 @test "dtn-info(1)" { run_page dtn-info.1; }
 @test "dtn-noise(1)" { run_page dtn-noise.1; }
 @test "dtn-schedule(1)" { run_page dtn-schedule.1; }

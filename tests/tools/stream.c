@@ -1,7 +1,7 @@
 /* stream.c -- write a stream of samples for the tests of programs that read one.
  *
  *      stream [-n SAMPLES] [-s HxWxC] [-t u8|f32|i32] [-r ROLE] [-b PER_RECORD] [-m KEY=VALUE]...
- *             [-c COMMAND] [-x NANS] [-l] [-i] > FILE
+ *             [-c COMMAND] [-x NANS] [-k CHUNK_SIZE] [-l] [-i] > FILE
  *
  * Pixel (y,x,c) of sample i is (7i + 3y + 5x + 11c) mod 256; in f32 the same from 0 .. 255 to
  * [-1,1], and -x makes the first values no numbers.  -l adds labels, -i makes noise that does not
@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+static uint32_t chunk_size = 1 << 20;
 static uint64_t samples = 10, per_record = 4, dim[4] = { 0, 8, 8, 1 };
 static int type = DTN_U8, role = DTN_IMAGE;
 static long strange;
@@ -67,7 +68,7 @@ static void command(char *text)
 
 static void parse(int argc, char **argv)
 {
-	for (int c; (c = getopt(argc, argv, "n:s:t:r:b:m:c:x:li")) != -1;)
+	for (int c; (c = getopt(argc, argv, "n:s:t:r:b:m:c:x:k:li")) != -1;)
 		switch (c) {
 		case 'n': samples = strtoull(optarg, NULL, 10); break;
 		case 's': shape(optarg); break;
@@ -77,6 +78,7 @@ static void parse(int argc, char **argv)
 		case 'm': pair(optarg); break;
 		case 'c': command(optarg); break;
 		case 'x': strange = atol(optarg); break;
+		case 'k': chunk_size = (uint32_t)atol(optarg); break;
 		case 'l': labels = true; break;
 		case 'i': incompressible = true; break;
 		default: exit(2);
@@ -143,6 +145,7 @@ int main(int argc, char **argv)
 	parse(argc, argv);
 	dtn_output_open(&out, NULL, false);
 	w = dtn_writer_open(&out, 1, 1);
+	dtn_writer_chunk_size(w, chunk_size);
 	dtn_write_segment(w, DTN_SAMPLES, &meta, &prov);
 	for (uint64_t i = 0; i < samples; i += per_record)
 		write_record(w, i, samples - i < per_record ? samples - i : per_record);

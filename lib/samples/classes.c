@@ -1,0 +1,246 @@
+/* classes.c -- the classes of several segments as one numbered list. */
+#include "lib/samples/classes.h"
+
+#include "lib/labels.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- the list ----------------------------------------------------------------------------- */
+
+static uint32_t hash(const char *name)
+{
+	uint32_t h = 0x811c9dc5;                /* FNV-1a */
+
+	for (; *name; name++)
+		h = (h ^ (unsigned char)*name) * 0x01000193;
+	return h ^ h >> 15;
+}
+
+/* The slot that holds the name, or the free one where it belongs. */
+static int *slot_of(const struct dtn_classes *c, const char *name)
+{
+	uint32_t at = hash(name) & (uint32_t)(c->slots - 1);
+
+	while (c->slot[at] && strcmp(c->name[c->slot[at] - 1], name) != 0)
+		at = (at + 1) & (uint32_t)(c->slots - 1);
+	return &c->slot[at];
+}
+
+static void grow_table(struct dtn_classes *c)
+{
+	free(c->slot);
+	c->slots = c->slots ? 2 * c->slots : 64;
+	c->slot = dtn_alloc((size_t)c->slots, sizeof(*c->slot));
+	for (int i = 0; i < c->n; i++) {
+		int *slot = slot_of(c, c->name[i]);
+
+		if (!*slot)             /* of names that are there twice, the first */
+			*slot = i + 1;
+	}
+}
+
+/* Append the name, which becomes the list's. */
+static void add(struct dtn_classes *c, char *name)
+{
+	int *slot;
+
+	if (c->n == c->cap) {
+		c->cap = c->cap ? 2 * c->cap : 16;
+		c->name = dtn_realloc(c->name, (size_t)c->cap, sizeof(*c->name));
+		c->wanted = dtn_realloc(c->wanted, (size_t)c->cap, sizeof(*c->wanted));
+	}
+	if (2 * c->n >= c->slots)
+		grow_table(c);
+	c->name[c->n] = name;
+	c->wanted[c->n] = false;
+	for (int k = 0; k < c->wishes; k++)
+		if (!strcmp(name, c->wish[k]))
+			c->wanted[c->n] = c->met[k] = true;
+	slot = slot_of(c, name);
+	if (!*slot)
+		*slot = c->n + 1;
+	c->n++;
+}
+
+/* The number of a name, which is appended where it is not there and freed where it is. */
+static int place(struct dtn_classes *c, char *name)
+{
+	int *slot = c->slots ? slot_of(c, name) : NULL;
+
+	if (slot && *slot) {
+		free(name);
+		return *slot - 1;
+	}
+	add(c, name);
+	return c->n - 1;
+}
+
+char *dtn_classes_text(const struct dtn_classes *c)
+{
+	return c->n > 0 ? dtn_labels_join(c->name, c->n) : NULL;
+}
+
+/* --- a segment ---------------------------------------------------------------------------- */
+
+void dtn_classes_want(struct dtn_classes *c, const char *const *names, int n)
+{
+	c->wishes = n;
+	c->wish = names;
+	c->met = dtn_alloc((size_t)n + 1, sizeof(*c->met));
+}
+
+/* Take a list of names that differs from the last one. */
+static void take_list(struct dtn_classes *c, const char *text)
+{
+	char **name;
+	bool first = c->n == 0, moved = false;
+
+	c->mapped = dtn_labels_split(text, &name);
+	c->map = dtn_realloc(c->map, (size_t)c->mapped + 1, sizeof(*c->map));
+	for (int i = 0; i < c->mapped; i++) {
+		c->map[i] = i;
+		if (first)
+			add(c, name[i]);
+		else
+			c->map[i] = place(c, name[i]);
+		moved |= c->map[i] != i;
+	}
+	free(name);
+	if (!moved) {
+		free(c->map);
+		c->map = NULL;
+	}
+	c->grown = c->n != c->mapped || moved;
+}
+
+void dtn_classes_segment(struct dtn_classes *c, const struct dtn_reader *in)
+{
+	const char *text = dtn_meta_get(dtn_reader_meta(in), "labels");
+
+	if (!c->begun)
+		c->named = text != NULL;
+	c->begun = true;
+	if (text && c->text && !strcmp(text, c->text))
+		return;
+	free(c->text);
+	c->text = text ? dtn_strdup(text) : NULL;
+	if (text) {
+		take_list(c, text);
+		return;
+	}
+	free(c->map);
+	c->map = NULL;
+	c->mapped = 0;
+	c->grown = false;
+}
+
+void dtn_classes_check(const struct dtn_classes *c, const struct dtn_reader *in,
+		       const struct dtn_tensor *t)
+{
+	if (!t->batched || t->rank != 1 ||
+	    (t->type != DTN_U8 && t->type != DTN_I32 && t->type != DTN_I64))
+		dtn_reader_die(in, "tensor %s: labels are integers, one for each sample", t->name);
+	if (c->named != (c->text != NULL))
+		dtn_reader_die(in, c->named ? "classes without names, after classes with names" :
+				   "classes with names, after classes without names");
+}
+
+/* --- labels ------------------------------------------------------------------------------- */
+
+static int64_t get(const struct dtn_tensor *t, const void *labels, uint32_t i)
+{
+	return t->type == DTN_U8 ? ((const uint8_t *)labels)[i] :
+	       t->type == DTN_I32 ? ((const int32_t *)labels)[i] : ((const int64_t *)labels)[i];
+}
+
+static void put(const struct dtn_tensor *t, void *labels, uint32_t i, int value)
+{
+	if (t->type == DTN_U8)
+		((uint8_t *)labels)[i] = (uint8_t)value;
+	else if (t->type == DTN_I32)
+		((int32_t *)labels)[i] = value;
+	else
+		((int64_t *)labels)[i] = value;
+}
+
+/* Is the number `value`, of a class without a name, asked for? */
+static bool wants_number(struct dtn_classes *c, int64_t value)
+{
+	bool wants = false;
+
+	for (int k = 0; k < c->wishes; k++) {
+		char *end;
+		long long wish = strtoll(c->wish[k], &end, 10);
+
+		if (c->wish[k][0] >= '0' && c->wish[k][0] <= '9' && !*end && wish == value)
+			wants = c->met[k] = true;
+	}
+	return wants;
+}
+
+void dtn_classes_choose(struct dtn_classes *c, const struct dtn_reader *in,
+			const struct dtn_tensor *t, const void *labels, uint8_t *keep)
+{
+	for (uint32_t i = 0; i < t->dim[0]; i++) {
+		int64_t value = get(t, labels, i);
+
+		if (!c->text)
+			keep[i] &= wants_number(c, value);
+		else if (value < 0)             /* of no class */
+			keep[i] = false;
+		else if (value >= c->mapped)
+			dtn_reader_die(in, "label %lld, but %d classes have names",
+				       (long long)value, c->mapped);
+		else
+			keep[i] &= c->wanted[c->map ? c->map[value] : value];
+	}
+}
+
+void dtn_classes_renumber(const struct dtn_classes *c, const char *input,
+			  const struct dtn_tensor *t, void *labels, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		int64_t value = get(t, labels, i);
+
+		if (value < 0)
+			continue;
+		if (value >= c->mapped)
+			dtn_die(DTN_INPUT, "%s: label %lld, but %d classes have names", input,
+				(long long)value, c->mapped);
+		if (t->type == DTN_U8 && c->map[value] > UINT8_MAX)
+			dtn_die(DTN_INPUT, "%s: tensor %s: u8 has no room for %d classes", input,
+				t->name, c->n);
+		put(t, labels, i, c->map[value]);
+	}
+}
+
+void dtn_classes_finish(const struct dtn_classes *c, const char *input)
+{
+	char *text = dtn_classes_text(c);
+
+	for (int k = 0; k < c->wishes; k++) {
+		if (c->met[k])
+			continue;
+		if (!text)
+			dtn_die(DTN_INPUT, "%s: no sample of class %s (classes have no names here)",
+				input, c->wish[k]);
+		if (strlen(text) > 200)
+			strcpy(text + 197, "...");
+		dtn_die(DTN_INPUT, "%s: no class \"%s\"; there are %s", input, c->wish[k], text);
+	}
+	free(text);
+}
+
+void dtn_classes_release(struct dtn_classes *c)
+{
+	for (int i = 0; i < c->n; i++)
+		free(c->name[i]);
+	free(c->name);
+	free(c->slot);
+	free(c->text);
+	free(c->map);
+	free(c->wanted);
+	free(c->met);
+	memset(c, 0, sizeof(*c));
+}
