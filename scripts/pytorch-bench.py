@@ -2,11 +2,11 @@
 """pytorch-bench.py -- how fast are PyTorch and diffusers on the networks that `make bench` measures?
 
     python3 scripts/pytorch-bench.py [--network small,medium,large] [--work train,forward]
-            [--precision f32,bf16] [--layout nchw,nhwc] [--engine eager,compile]
+            [--precision f32,bf16] [--layout nchw,nhwc] [--engine eager,compile,openvino]
             [--seconds 10] [--threads 2] [--no-header]
 
-needs PyTorch and diffusers.  One line of tab-separated text for each combination, as soon as it is measured:
-images/s is the batch by the median time of a step, `low` and `high` are the same by the 90th and 10th
+needs PyTorch and diffusers, and OpenVINO for that engine.  One line of tab-separated text for each
+combination, as soon as it is measured: images/s is the batch by the median time of a step, `low` and `high` are the same by the 90th and 10th
 percentile, memory is the largest resident size of the process.  Each combination runs in a process of its own,
 for --seconds after two unmeasured steps (compiling happens in these), and at least for three steps.
 
@@ -19,6 +19,7 @@ average of the weights.  A forward step is one evaluation of the network without
 """
 
 import argparse
+import itertools
 import multiprocessing
 import resource
 import statistics
@@ -80,6 +81,34 @@ def predictor(torch, model, x, precision):
     return step
 
 
+def openvino_predictor(torch, model, x, precision, threads):
+    """The same by OpenVINO, from the traced model; its default layout."""
+    import openvino
+    core = openvino.Core()
+    t = torch.full((x.shape[0],), 500)
+
+    class Plain(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self, x, t):
+            return self.model(x, t).sample
+
+    with torch.no_grad():
+        ov = openvino.convert_model(Plain().eval(), example_input=(x, t), input=[x.shape, t.shape])
+    compiled = core.compile_model(ov, "CPU", {
+        "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": 1,
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32"})
+    request = compiled.create_infer_request()
+    images, times = x.contiguous().numpy(), t.numpy()
+
+    def step():
+        request.infer([images, times])
+
+    return step
+
+
 def measure(cell, seconds, threads, answer):
     import torch
     network, work, precision, layout, engine = cell
@@ -96,7 +125,10 @@ def measure(cell, seconds, threads, answer):
     model.train(work == "train")
     if engine == "compile":
         model = torch.compile(model)
-    step = (trainer if work == "train" else predictor)(torch, model, x, precision)
+    if engine == "openvino":
+        step = openvino_predictor(torch, model, x, precision, threads)
+    else:
+        step = (trainer if work == "train" else predictor)(torch, model, x, precision)
     step()
     step()
     times = []
@@ -124,7 +156,7 @@ def subset(choices):
 def arguments():
     p = argparse.ArgumentParser(description="measure PyTorch on the networks of make bench")
     for name, choices in (("network", list(NETWORKS)), ("work", ["train", "forward"]), ("precision", ["f32", "bf16"]),
-                          ("layout", ["nchw", "nhwc"]), ("engine", ["eager", "compile"])):
+                          ("layout", ["nchw", "nhwc"]), ("engine", ["eager", "compile", "openvino"])):
         p.add_argument("--" + name, type=subset(choices), default=choices, metavar="|".join(choices))
     p.add_argument("--seconds", type=float, default=10)
     p.add_argument("--threads", type=int, default=2)
@@ -138,8 +170,11 @@ def main():
         print(*COLUMNS, sep="\t", flush=True)
     context = multiprocessing.get_context("spawn")
     failed = False
-    for cell in ((n, w, p, l, e) for n in a.network for w in a.work for e in a.engine for p in a.precision
-                 for l in a.layout):
+    for cell in itertools.product(a.network, a.work, a.engine, a.precision, a.layout):
+        network, work, engine, precision, layout = cell
+        if engine == "openvino" and (work == "train" or layout == "nhwc"):
+            continue        # it only predicts, and chooses its layout itself
+        cell = network, work, precision, layout, engine
         answer = context.SimpleQueue()
         process = context.Process(target=measure, args=(cell, a.seconds, a.threads, answer))
         process.start()
