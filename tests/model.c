@@ -3,6 +3,7 @@
 #include "lib/model.h"
 #include "lib/output.h"
 #include "lib/rng.h"
+#include "tests/check.h"
 
 #include <fcntl.h>
 #include <math.h>
@@ -12,17 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int failures;
 static char path[64] = "/tmp/dtn-model-XXXXXX";
-
-static void check(bool good, const char *name, const char *why)
-{
-	if (good)
-		printf("ok %s\n", name);
-	else
-		printf("not ok %s: %s\n", name, why);
-	failures += !good;
-}
 
 static const struct dtn_model small = {
 	.unet = { 13, 7, 2, 8, 3, { 1, 2, 3 }, 1, 2, { 16, 8 }, 2, 4, 0.1f },

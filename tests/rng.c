@@ -1,23 +1,13 @@
 /* tests/rng.c -- is the generator Philox, are its normal numbers normal, and the same
  * everywhere? */
 #include "lib/rng.h"
+#include "tests/check.h"
 
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int failures;
-
-static void check(bool good, const char *name, const char *why)
-{
-	if (good)
-		printf("ok %s\n", name);
-	else
-		printf("not ok %s: %s\n", name, why);
-	failures += !good;
-}
 
 static uint64_t fnv(const void *data, size_t bytes)
 {

@@ -3,22 +3,12 @@
  * outputs. */
 #include "lib/diffusion/sample.h"
 #include "lib/rng.h"
+#include "tests/check.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int failures;
-
-static void check(bool good, const char *name, const char *why)
-{
-	if (good)
-		printf("ok %s\n", name);
-	else
-		printf("not ok %s: %s\n", name, why);
-	failures += !good;
-}
 
 static const struct dtn_unet unet = {
 	.height = 5, .width = 6, .colours = 2, .channels = 8, .levels = 2, .mult = { 1, 2 },

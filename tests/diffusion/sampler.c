@@ -2,22 +2,12 @@
  * do. */
 #include "lib/diffusion/sampler.h"
 #include "lib/rng.h"
+#include "tests/check.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int failures;
-
-static void check(bool good, const char *name, const char *why)
-{
-	if (good)
-		printf("ok %s\n", name);
-	else
-		printf("not ok %s: %s\n", name, why);
-	failures += !good;
-}
 
 static bool near(double got, double want, double within)
 {

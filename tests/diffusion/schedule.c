@@ -1,20 +1,10 @@
 /* tests/diffusion/schedule.c -- the schedules against published numbers, and what follows from
  * them. */
 #include "lib/diffusion/schedule.h"
+#include "tests/check.h"
 
 #include <math.h>
 #include <stdio.h>
-
-static int failures;
-
-static void check(bool good, const char *name, const char *why)
-{
-	if (good)
-		printf("ok %s\n", name);
-	else
-		printf("not ok %s: %s\n", name, why);
-	failures += !good;
-}
 
 /* To as many digits as the numbers below are given with. */
 static bool near(double got, double want, double digits)

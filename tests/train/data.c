@@ -4,6 +4,7 @@
 
 #include "lib/output.h"
 #include "lib/rng.h"
+#include "tests/check.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -14,17 +15,7 @@
 /* An image of 3 x 1001 x 7 bytes: no whole number of them fits a chunk, so many lie in two. */
 enum { H = 3, W = 1001, C = 7, BYTES = H * W * C, N = 120, PER_RECORD = 70 };
 
-static int failures;
 static char path[] = "/tmp/dtn-data-XXXXXX";
-
-static void check(bool good, const char *name, const char *why)
-{
-	if (good)
-		printf("ok %s\n", name);
-	else
-		printf("not ok %s: %s\n", name, why);
-	failures += !good;
-}
 
 static uint8_t byte(int image, int at)
 {

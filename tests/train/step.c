@@ -6,6 +6,7 @@
 #include "lib/output.h"
 #include "lib/rng.h"
 #include "lib/train/validate.h"
+#include "tests/check.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -16,19 +17,9 @@
 /* A size that the network must pad. */
 enum { H = 7, W = 6, C = 2, BYTES = H * W * C, N = 23, T = 100 };
 
-static int failures;
 static char path[] = "/tmp/dtn-step-XXXXXX";
 static uint8_t pixels[N * BYTES];
 static struct dtn_data data;
-
-static void check(bool good, const char *name, const char *why)
-{
-	if (good)
-		printf("ok %s\n", name);
-	else
-		printf("not ok %s: %s\n", name, why);
-	failures += !good;
-}
 
 static void make_data(void)
 {
