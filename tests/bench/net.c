@@ -145,9 +145,9 @@ static void memory(const struct dtn_net *n)
 	const double MiB = 1 << 20;
 
 	printf("#   MiB: weights %.0f, packed %.0f; each worker: arena %.0f, scratch %.0f, "
-	       "gradients %.0f\n", (double)n->graph->params * 4 / MiB, (double)n->packed_bytes / MiB,
-	       (double)n->arena_bytes / MiB, (double)n->scratch_bytes / MiB,
-	       (double)n->dparam_bytes / MiB);
+	       "gradients %.0f\n", (double)n->graph->params * 4 / MiB,
+	       (double)n->packed_bytes / MiB, (double)n->arena_bytes / MiB,
+	       (double)n->scratch_bytes / MiB, (double)n->dparam_bytes / MiB);
 }
 
 static void measure(const struct config *c, bool training, int type, const struct dtn_backend *cpu,
