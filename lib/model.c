@@ -49,9 +49,12 @@ void dtn_model_to_meta(const struct dtn_model *m, struct dtn_meta *meta)
 	set_list(meta, "unet.mult", u->mult, u->levels);
 	dtn_meta_set(meta, "unet.blocks", "%d", u->blocks);
 	set_list(meta, "unet.attn", u->attn, u->attns);
+	set_word(meta, "unet.attention", DTN_ATTENTIONS, (int)u->attention);
 	dtn_meta_set(meta, "unet.heads", "%d", u->heads);
 	dtn_meta_set(meta, "unet.groups", "%d", u->groups);
 	dtn_meta_set(meta, "unet.dropout", "%.9g", u->dropout);
+	if (u->classes > 0)
+		dtn_meta_set(meta, "unet.classes", "%d", u->classes);
 	dtn_schedule_to_meta(&m->schedule, meta);
 	set_word(meta, "ddpm.prediction", DTN_PREDICTIONS, (int)m->predict);
 }
@@ -156,6 +159,20 @@ static double real(const struct source *s, const char *key, const char **text, c
 	return x;
 }
 
+/* Classes are asked for by name, so each must have one. */
+static int read_classes(const struct source *s)
+{
+	int classes = integer_or(s, "unet.classes", 0), names = 1;
+
+	if (classes == 0)
+		return 0;
+	for (const char *p = need(s, "labels"); *p; p++)
+		names += *p == ',';
+	if (names != classes)
+		bad_value(s, "unet.classes", "is not how many names labels has");
+	return classes;
+}
+
 static void read_unet(struct dtn_unet *u, const struct source *s)
 {
 	const char *dropout = dtn_meta_get(s->meta, "unet.dropout"), *wrong;
@@ -169,9 +186,12 @@ static void read_unet(struct dtn_unet *u, const struct source *s)
 	u->blocks = integer(s, "unet.blocks");
 	if (strcmp(need(s, "unet.attn"), "none") != 0)
 		u->attns = list(s, "unet.attn", u->attn, DTN_MAX_ATTN);
+	if (dtn_meta_get(s->meta, "unet.attention"))
+		u->attention = (enum dtn_attention_kind)word(s, "unet.attention", DTN_ATTENTIONS);
 	u->heads = integer_or(s, "unet.heads", 1);
 	u->groups = integer(s, "unet.groups");
 	u->dropout = dropout ? (float)real(s, "unet.dropout", &dropout, '\0') : 0;
+	u->classes = read_classes(s);
 	wrong = dtn_unet_check(u);
 	if (wrong)
 		bad(s, wrong);

@@ -47,7 +47,8 @@ void dtn_sampling_graph(struct dtn_sampling_graph *g, const struct dtn_unet *u, 
 	g->x = dtn_input(&g->graph, "x", DTN_F32,
 			 (struct dtn_shape){ 4, { S, u->height, u->width, u->colours } });
 	g->t = dtn_input(&g->graph, "t", DTN_I32, (struct dtn_shape){ 1, { S } });
-	g->prediction = dtn_unet(&g->graph, u, g->x, g->t);
+	g->label = dtn_unet_label(&g->graph, u, S);
+	g->prediction = dtn_unet(&g->graph, u, g->x, g->t, g->label);
 }
 
 void dtn_to_u8(uint8_t *to, const float *x, size_t n)

@@ -12,10 +12,10 @@
 #include "lib/nn/run.h"
 #include "lib/nn/unet.h"
 
-/* What a sampling graph is made of: x [S,H,W,C], t [S] -> prediction [S,H,W,C]. */
+/* What a sampling graph is made of: x [S,H,W,C], t [S], label [S] -> prediction [S,H,W,C]. */
 struct dtn_sampling_graph {
 	struct dtn_graph graph;
-	dtn_id x, t, prediction;
+	dtn_id x, t, label, prediction; /* label: -1 where the network has no classes */
 	int slice;                      /* S */
 };
 

@@ -82,6 +82,13 @@ dtn_id dtn_attention(struct dtn_graph *g, dtn_id q, dtn_id k, dtn_id v, int head
 	return dtn_apply(g, DTN_OP_attention, "attention", attr, (dtn_id[]){ q, k, v }, 3);
 }
 
+dtn_id dtn_linear_attention(struct dtn_graph *g, dtn_id q, dtn_id k, dtn_id v, int heads)
+{
+	union dtn_attr attr = { .attention = { heads } };
+
+	return dtn_apply(g, DTN_OP_linear_attention, "attention", attr, (dtn_id[]){ q, k, v }, 3);
+}
+
 dtn_id dtn_concat(struct dtn_graph *g, dtn_id a, dtn_id b)
 {
 	return dtn_apply(g, DTN_OP_concat, "concat", none, (dtn_id[]){ a, b }, 2);
@@ -104,6 +111,16 @@ dtn_id dtn_timestep(struct dtn_graph *g, dtn_id t, int width)
 	union dtn_attr attr = { .timestep = { width } };
 
 	return dtn_apply(g, DTN_OP_timestep, "timestep", attr, &t, 1);
+}
+
+/* The table begins with numbers as large as those they are added to: the classes are apart from the
+ * first step on. */
+dtn_id dtn_embedding(struct dtn_graph *g, dtn_id x, dtn_id row, int R)
+{
+	struct dtn_shape shape = { 2, { R, channels(g, x) } };
+	dtn_id table = dtn_param(g, "weight", shape, 0.5f, 0);
+
+	return dtn_apply(g, DTN_OP_embedding, "embedding", none, (dtn_id[]){ x, table, row }, 3);
 }
 
 dtn_id dtn_pad(struct dtn_graph *g, dtn_id x, int height, int width)

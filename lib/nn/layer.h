@@ -21,10 +21,15 @@ dtn_id dtn_groupnorm(struct dtn_graph *, const char *name, dtn_id x, dtn_id shif
 
 dtn_id dtn_silu(struct dtn_graph *, dtn_id x);
 dtn_id dtn_attention(struct dtn_graph *, dtn_id q, dtn_id k, dtn_id v, int heads);
+dtn_id dtn_linear_attention(struct dtn_graph *, dtn_id q, dtn_id k, dtn_id v, int heads);
 dtn_id dtn_concat(struct dtn_graph *, dtn_id a, dtn_id b);
 dtn_id dtn_upsample(struct dtn_graph *, dtn_id x);
 dtn_id dtn_dropout(struct dtn_graph *, dtn_id x, float rate);          /* rate 0: x itself */
 dtn_id dtn_timestep(struct dtn_graph *, dtn_id t, int width);
+
+/* x [N,C] f32 plus rows of a table [R,C] "SCOPE.weight", chosen by row [N] i32, each 0 .. R-1. */
+dtn_id dtn_embedding(struct dtn_graph *, dtn_id x, dtn_id row, int R);
+
 dtn_id dtn_pad(struct dtn_graph *, dtn_id x, int height, int width);
 dtn_id dtn_crop(struct dtn_graph *, dtn_id x, int height, int width);
 dtn_id dtn_loss(struct dtn_graph *, dtn_id prediction, dtn_id target, enum dtn_loss_kind);

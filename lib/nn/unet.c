@@ -58,16 +58,18 @@ static dtn_id resnet(struct dtn_graph *g, const struct dtn_unet *u, dtn_id x, dt
 	return dtn_conv(g, "conv2", h, skip, K, 3, 1, 0);
 }
 
-static dtn_id attention(struct dtn_graph *g, const struct dtn_unet *u, dtn_id x)
+static dtn_id attention(struct dtn_graph *g, const struct dtn_unet *u, enum dtn_attention_kind kind,
+			dtn_id x)
 {
 	int C = channels(g, x);
 	dtn_id n = dtn_groupnorm(g, "group_norm", x, -1, u->groups, false);
 	dtn_id q = dtn_linear(g, "to_q", n, -1, C, 1);
 	dtn_id k = dtn_linear(g, "to_k", n, -1, C, 1);
 	dtn_id v = dtn_linear(g, "to_v", n, -1, C, 1);
-	dtn_id a = dtn_attention(g, q, k, v, u->heads);
+	dtn_id (*mix)(struct dtn_graph *, dtn_id, dtn_id, dtn_id, int) =
+		kind == DTN_LINEAR_ATTENTION ? dtn_linear_attention : dtn_attention;
 
-	return dtn_linear(g, "to_out.0", a, x, C, 0);
+	return dtn_linear(g, "to_out.0", mix(g, q, k, v, u->heads), x, C, 0);
 }
 
 /* One block of a level: a residual block, and attention where the resolution asks for it. */
@@ -78,12 +80,14 @@ static dtn_id stage(struct dtn_graph *g, const struct dtn_unet *u, const char *s
 	x = resnet(g, u, x, emb, u->channels * u->mult[level]);
 	if (attends(u, level)) {
 		dtn_scope(g, "%s_blocks.%d.attentions.%d", side, block, j);
-		x = attention(g, u, x);
+		x = attention(g, u, u->attention, x);
 	}
 	return x;
 }
 
-static dtn_id time_embedding(struct dtn_graph *g, const struct dtn_unet *u, dtn_id t)
+/* What all residual blocks are told: the timestep and, in a network with classes, the class.  The
+ * last row of the table stands for no class [Ho & Salimans 2022, classifier-free guidance]. */
+static dtn_id embedding(struct dtn_graph *g, const struct dtn_unet *u, dtn_id t, dtn_id label)
 {
 	dtn_id e;
 
@@ -92,6 +96,10 @@ static dtn_id time_embedding(struct dtn_graph *g, const struct dtn_unet *u, dtn_
 	e = dtn_linear(g, "linear_1", e, -1, 4 * u->channels, 1);
 	e = dtn_silu(g, e);
 	e = dtn_linear(g, "linear_2", e, -1, 4 * u->channels, 1);
+	if (u->classes > 0) {
+		dtn_scope(g, "class_embedding");
+		e = dtn_embedding(g, e, label, u->classes + 1);
+	}
 	return dtn_silu(g, e);          /* every residual block begins with it */
 }
 
@@ -102,17 +110,24 @@ static dtn_id middle(struct dtn_graph *g, const struct dtn_unet *u, dtn_id h, dt
 	dtn_scope(g, "mid_block.resnets.0");
 	h = resnet(g, u, h, emb, C);
 	dtn_scope(g, "mid_block.attentions.0");
-	h = attention(g, u, h);
+	h = attention(g, u, DTN_SOFTMAX_ATTENTION, h);
 	dtn_scope(g, "mid_block.resnets.1");
 	return resnet(g, u, h, emb, C);
 }
 
-dtn_id dtn_unet(struct dtn_graph *g, const struct dtn_unet *u, dtn_id x, dtn_id t)
+dtn_id dtn_unet_label(struct dtn_graph *g, const struct dtn_unet *u, int N)
+{
+	if (u->classes == 0)
+		return -1;
+	return dtn_input(g, "label", DTN_I32, (struct dtn_shape){ 1, { N } });
+}
+
+dtn_id dtn_unet(struct dtn_graph *g, const struct dtn_unet *u, dtn_id x, dtn_id t, dtn_id label)
 {
 	dtn_id skip[DTN_MAX_LEVELS * (DTN_MAX_BLOCKS + 1)], h, emb;
 	int top = 0;
 
-	emb = time_embedding(g, u, t);
+	emb = embedding(g, u, t, label);
 	dtn_scope(g, "%s", "");
 	h = dtn_pad(g, x, dtn_unet_padded(u, u->height), dtn_unet_padded(u, u->width));
 	skip[top++] = h = dtn_conv(g, "conv_in", h, -1, u->channels, 3, 1, 1);
@@ -195,6 +210,8 @@ const char *dtn_unet_check(const struct dtn_unet *u)
 	for (int i = 0; i < u->levels; i++)
 		if (!within(u->heads, 1, 1024) || u->channels * u->mult[i] % u->heads)
 			return "the heads must divide the channels of every level";
+	if (!within(u->classes, 0, DTN_MAX_CLASSES))
+		return "there may be up to 65535 classes";
 	return NULL;
 }
 
@@ -218,7 +235,7 @@ uint64_t dtn_unet_parameters(const struct dtn_unet *u)
 	x = dtn_input(&g, "x", DTN_F32,
 		      (struct dtn_shape){ 4, { 1, u->height, u->width, u->colours } });
 	t = dtn_input(&g, "t", DTN_I32, (struct dtn_shape){ 1, { 1 } });
-	dtn_unet(&g, u, x, t);
+	dtn_unet(&g, u, x, t, dtn_unet_label(&g, u, 1));
 	for (dtn_id i = 0; i < g.n; i++)
 		if (g.node[i].op == DTN_OP_PARAM)
 			sum += dtn_shape_count(g.node[i].shape);

@@ -4,7 +4,10 @@
 
 #include "lib/nn/graph.h"
 
-enum { DTN_MAX_LEVELS = 8, DTN_MAX_ATTN = 8, DTN_MAX_BLOCKS = 8 };
+enum { DTN_MAX_LEVELS = 8, DTN_MAX_ATTN = 8, DTN_MAX_BLOCKS = 8, DTN_MAX_CLASSES = 65535 };
+
+enum dtn_attention_kind { DTN_SOFTMAX_ATTENTION, DTN_LINEAR_ATTENTION };
+#define DTN_ATTENTIONS "softmax|linear"
 
 struct dtn_unet {
 	int height, width, colours;     /* of the images */
@@ -15,6 +18,9 @@ struct dtn_unet {
 	int heads;                      /* 1: one head of full width */
 	int groups;                     /* of the group norms */
 	float dropout;
+	int classes;                    /* that images may have; 0: the network knows of none */
+	/* at those resolutions; the middle has softmax always */
+	enum dtn_attention_kind attention;
 };
 
 /* NULL, or what is wrong with it: ranges, groups that do not divide a width (naming those that do),
@@ -24,8 +30,13 @@ const char *dtn_unet_check(const struct dtn_unet *);
 /* Height or width inside the network: the next multiple of 2^(levels-1). */
 int dtn_unet_padded(const struct dtn_unet *, int side);
 
-/* x [N,H,W,C] f32 in about [-1,1]; t [N] i32; returns the prediction [N,H,W,C] f32. */
-dtn_id dtn_unet(struct dtn_graph *, const struct dtn_unet *, dtn_id x, dtn_id t);
+/* x [N,H,W,C] f32 in about [-1,1]; t [N] i32; returns the prediction [N,H,W,C] f32.  label [N]
+ * i32, of a network with classes only (else -1): the class of each image, or the number of classes
+ * for an image of any. */
+dtn_id dtn_unet(struct dtn_graph *, const struct dtn_unet *, dtn_id x, dtn_id t, dtn_id label);
+
+/* The input for `label` [N], or -1 where the network has no classes. */
+dtn_id dtn_unet_label(struct dtn_graph *, const struct dtn_unet *, int N);
 
 /* How many images a slice has: by the network alone, so that results never depend on the
  * machine. */

@@ -15,7 +15,7 @@
 #include <string.h>
 
 void dtn_training_graph(struct dtn_graph *g, const struct dtn_settings *s, int type, dtn_id *x,
-			dtn_id *t, dtn_id *target, dtn_id *loss)
+			dtn_id *t, dtn_id *label, dtn_id *target, dtn_id *loss)
 {
 	const struct dtn_unet *u = &s->unet;
 	int S = dtn_unet_slice(u);
@@ -26,17 +26,18 @@ void dtn_training_graph(struct dtn_graph *g, const struct dtn_settings *s, int t
 	*x = dtn_input(g, "x", DTN_F32, images);
 	*t = dtn_input(g, "t", DTN_I32, (struct dtn_shape){ 1, { S } });
 	*target = dtn_input(g, "target", DTN_F32, images);
-	prediction = dtn_unet(g, u, *x, *t);
+	*label = dtn_unet_label(g, u, S);
+	prediction = dtn_unet(g, u, *x, *t, *label);
 	*loss = dtn_loss(g, prediction, *target, s->loss);
 }
 
 uint64_t dtn_training_memory(const struct dtn_settings *s, int type, int workers)
 {
 	struct dtn_graph g;
-	dtn_id x, t, target, loss;
+	dtn_id x, t, label, target, loss;
 	uint64_t arena, params;
 
-	dtn_training_graph(&g, s, type, &x, &t, &target, &loss);
+	dtn_training_graph(&g, s, type, &x, &t, &label, &target, &loss);
 	arena = dtn_plan(&g, loss, true);
 	params = g.params * sizeof(float);
 	dtn_graph_release(&g);
@@ -54,7 +55,7 @@ void dtn_trainer_init(struct dtn_trainer *r, const struct dtn_settings *s,
 	dtn_split_init(&r->split, data->images, s->held_back, s->seed);
 	dtn_epoch_init(&r->order, &r->split, s->seed);
 	dtn_schedule_init(&r->schedule, &s->schedule);
-	dtn_training_graph(&r->graph, s, type, &r->x, &r->t, &r->target, &r->loss);
+	dtn_training_graph(&r->graph, s, type, &r->x, &r->t, &r->label, &r->target, &r->loss);
 	dtn_net_init(&r->net, &r->graph, r->loss, true, backend, workers, NULL);
 	dtn_optim_init(&r->optim, &r->net, s);
 	r->slice = dtn_unet_slice(&s->unet);

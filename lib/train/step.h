@@ -13,7 +13,7 @@ struct dtn_trainer {
 	struct dtn_epoch order;
 	struct dtn_schedule schedule;
 	struct dtn_graph graph;         /* for one slice */
-	dtn_id x, t, target, loss;
+	dtn_id x, t, label, target, loss;       /* label: -1 without classes */
 	struct dtn_net net;
 	struct dtn_optim optim;
 	int slice, slices, images;      /* images a slice, slices a step, images a step */
@@ -30,7 +30,7 @@ struct dtn_step { double loss, norm, rate; bool finite; };
 
 /* Declare the network for training; no memory for it yet. */
 void dtn_training_graph(struct dtn_graph *, const struct dtn_settings *, int type, dtn_id *x,
-			dtn_id *t, dtn_id *target, dtn_id *loss);
+			dtn_id *t, dtn_id *label, dtn_id *target, dtn_id *loss);
 
 /* Bytes that training will take with so many workers, the data not counted. */
 uint64_t dtn_training_memory(const struct dtn_settings *, int type, int workers);

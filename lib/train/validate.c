@@ -28,7 +28,8 @@ void dtn_validator_init(struct dtn_validator *v, const struct dtn_trainer *r,
 	while (v->evaluations < FEWEST)
 		v->evaluations += (int)v->images;
 	v->slice = dtn_unet_slice(&s->unet);
-	dtn_training_graph(&v->graph, s, r->graph.type, &v->x, &v->t, &v->target, &v->loss);
+	dtn_training_graph(&v->graph, s, r->graph.type, &v->x, &v->t, &v->label, &v->target,
+			   &v->loss);
 	dtn_net_init(&v->net, &v->graph, v->loss, false, r->net.backend, r->net.workers,
 		     r->optim.ema);
 	v->losses = dtn_alloc((size_t)v->evaluations, sizeof(double));

@@ -18,7 +18,7 @@ struct dtn_validator {
 	uint32_t images;
 	int evaluations, slice;
 	struct dtn_graph graph;
-	dtn_id x, t, target, loss;
+	dtn_id x, t, label, target, loss;
 	struct dtn_net net;             /* has the averaged weights */
 	double *losses;                 /* [evaluations] */
 	struct dtn_scratch *scratch;    /* per worker */

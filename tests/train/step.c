@@ -51,7 +51,7 @@ static struct dtn_settings settings(void)
 	struct dtn_settings s;
 
 	dtn_settings_default(&s);
-	s.unet = (struct dtn_unet){ H, W, C, 8, 2, { 1, 2 }, 1, 0, { 0 }, 1, 4, 0 };
+	s.unet = (struct dtn_unet){ H, W, C, 8, 2, { 1, 2 }, 1, 0, { 0 }, 1, .groups = 4 };
 	s.schedule = (struct dtn_schedule_config){ .steps = T, .kind = DTN_COSINE };
 	s.batch = 5;
 	s.seed = 11;
@@ -215,7 +215,7 @@ static void loss_of_trained(void)
 	dtn_graph_init(&g, DTN_F32);
 	q.x = dtn_input(&g, "x", DTN_F32, (struct dtn_shape){ 4, { 1, H, W, C } });
 	q.t = dtn_input(&g, "t", DTN_I32, (struct dtn_shape){ 1, { 1 } });
-	q.answer = dtn_unet(&g, &s.unet, q.x, q.t);
+	q.answer = dtn_unet(&g, &s.unet, q.x, q.t, -1);
 	dtn_net_init(&net, &g, q.answer, false, dtn_cpu(NULL), 1, before);
 	dtn_net_pack(&net);
 	for (int p = 0; p < r->images; p++)
