@@ -16,7 +16,7 @@
 static char path[64] = "/tmp/dtn-model-XXXXXX";
 
 static const struct dtn_model small = {
-	.unet = { 13, 7, 2, 8, 3, { 1, 2, 3 }, 1, 2, { 16, 8 }, 2, 4, 0.1f },
+	.unet = { 13, 7, 2, 8, 3, { 1, 2, 3 }, 1, 2, { 16, 8 }, 2, 4, .dropout = 0.1f },
 	.schedule = { .steps = 50, .kind = DTN_QUADRATIC, .beta_first = 1e-3, .beta_last = 0.3 },
 	.predict = DTN_V
 };
@@ -29,7 +29,7 @@ static void build(struct dtn_graph *g, const struct dtn_unet *u)
 	x = dtn_input(g, "x", DTN_F32,
 		      (struct dtn_shape){ 4, { 1, u->height, u->width, u->colours } });
 	t = dtn_input(g, "t", DTN_I32, (struct dtn_shape){ 1, { 1 } });
-	dtn_unet(g, u, x, t);
+	dtn_unet(g, u, x, t, dtn_unet_label(g, u, 1));
 }
 
 /* --- configuration ---------------------------------------------------------------------------- */
@@ -49,7 +49,25 @@ static bool same_configuration(const struct dtn_model *a, const struct dtn_model
 	dtn_meta_release(&y);
 	return same && a->predict == b->predict && a->schedule.kind == b->schedule.kind &&
 		a->schedule.zero_snr == b->schedule.zero_snr && a->unet.attns == b->unet.attns &&
+		a->unet.attention == b->unet.attention &&
 		memcmp(a->unet.mult, b->unet.mult, sizeof(a->unet.mult)) == 0;
+}
+
+/* Of three names, two have a comma or a percent sign in them. */
+static void test_classes(void)
+{
+	struct dtn_model m = small, back = { 0 };
+	struct dtn_meta meta = { 0 };
+	uint64_t without = dtn_unet_parameters(&m.unet);
+
+	m.unet.classes = 3;
+	dtn_meta_set(&meta, "labels", "cat,a%%2Cb,%%25");
+	dtn_model_to_meta(&m, &meta);
+	dtn_model_from_meta(&back, &meta, "test");
+	check(back.unet.classes == 3, "classes", "are not read as written");
+	check(dtn_unet_parameters(&back.unet) == without + 4 * 32,
+	      "the table of classes has a row for each and one for none", "it has others");
+	dtn_meta_release(&meta);
 }
 
 static void test_configuration(void)
@@ -67,6 +85,8 @@ static void test_configuration(void)
 							      .zero_snr = p == DTN_X0 };
 			m.predict = (enum dtn_predict)p;
 			m.unet.attns = p;
+			m.unet.attention = p == DTN_X0 ? DTN_LINEAR_ATTENTION :
+							 DTN_SOFTMAX_ATTENTION;
 			dtn_model_to_meta(&m, &meta);
 			dtn_model_from_meta(&back, &meta, "test");
 			good = good && same_configuration(&m, &back);
@@ -79,6 +99,7 @@ static void test_configuration(void)
 			dtn_meta_release(&meta);
 		}
 	check(good, "configuration", "reads otherwise than written");
+	test_classes();
 	check(exact, "schedule", "differs after reading");
 }
 
@@ -144,6 +165,7 @@ static void test_refusals(void)
 		{ "unet.mult", long_list, "unet.mult=1,1,1,1" },
 		{ "unet.mult", NULL, "unet.mult is missing" }, { "unet.blocks", "99", "blocks" },
 		{ "unet.attn", "16;8", "unet.attn" }, { "unet.groups", "3", "these do" },
+		{ "unet.attention", "cubic", "unet.attention=cubic" },
 		{ "unet.heads", "5", "heads" }, { "unet.dropout", "nan", "unet.dropout" },
 		{ "unet.dropout", "2", "dropout" }, { "unet.dropout", "0x1p-3", "unet.dropout" },
 		{ "ddpm.steps", "1000000000000", "ddpm.steps" }, { "ddpm.steps", "0", "steps" },
@@ -155,7 +177,9 @@ static void test_refusals(void)
 		{ "ddpm.beta", "1e999,1", "ddpm.beta" },
 		{ "ddpm.prediction", "epsilon", "ddpm.prediction" },
 		{ "ddpm.prediction", NULL, "is missing" },
-		{ "ddpm.zero_snr", "yes", "ddpm.zero_snr" }
+		{ "ddpm.zero_snr", "yes", "ddpm.zero_snr" },
+		{ "unet.classes", "3", "labels is missing" },
+		{ "unet.classes", "x", "unet.classes=x" },
 	};
 	bool good = true;
 

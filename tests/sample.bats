@@ -170,6 +170,17 @@ meta() { dtn-info --json "$2" | grep -oE "\"$1\": *\"[^\"]*\"" | sed 's/.*: *"\(
 	done
 }
 
+@test "the kind of attention is the model's; without a word softmax" {
+	local kind
+	for kind in softmax linear; do
+		model $kind.dtn unet.attention=$kind unet.heads=2
+		dtn-sample -n 2 --steps 2 --dtype f32 $kind.dtn | pixels - > $kind
+	done
+	run ! cmp -s softmax linear
+	model c.dtn unet.heads=2
+	dtn-sample -n 2 --steps 2 --dtype f32 c.dtn | pixels - | cmp - softmax
+}
+
 @test "records of at most 4 MiB" {
 	model wide.dtn image.height=64 image.width=64 image.channels=3 unet.attn=none unet.channels=4 unet.mult=1,1,1,1
 	dtn-sample -n 1 --steps 1 --trace 100 --dtype f32 wide.dtn > s

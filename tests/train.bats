@@ -193,7 +193,7 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 @test "options that contradict the model" {
 	local option
 	cp "$TWELVE" a.dtn
-	for option in "--lr 1e-4" "-T 500" "--channels 16" "--mult 1" "--blocks 2" "--attn 8" "--heads 2" \
+	for option in "--lr 1e-4" "-T 500" "--channels 16" "--mult 1" "--blocks 2" "--attn 8" "--heads 2" "--attention linear" \
 		"--groups 8" "--dropout 0.1" "--schedule linear" "--predict eps" "--loss l1" "--zero-snr" \
 		"--weight p2" "--batch 5" "--accum 2" "--warmup 1" "--clip 2" "--ema 0.9" "--weight-decay 1" \
 		"--flip" "--val 0.1" "--seed 3" "--lr-decay linear"; do
@@ -202,6 +202,18 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 			dtn-train --resume --steps 13 -o a.dtn $option "$G"
 	done
 	cmp a.dtn "$TWELVE"
+}
+
+@test "linear attention is kept, and stopping does not matter" {
+	local all="--channels 8 --mult 1,2 --attn 8 --attention linear --heads 2 -b 4"
+	dtn-train $all --steps 6 -o a.dtn "$G"
+	dtn-info --json a.dtn | grep -q '"unet.attention": *"linear"'
+	dtn-train $all --steps 3 -o b.dtn "$G"
+	dtn-train --resume --steps 6 -j 3 -o b.dtn "$G"
+	cmp a.dtn b.dtn
+	dtn-train $all --attention softmax --steps 6 -o c.dtn "$G"
+	dtn-info --json c.dtn | grep -q '"unet.attention": *"softmax"'
+	fails 2 '^dtn-train: --attention cubic: ' dtn-train --attention cubic --steps 1 -o d.dtn "$G"
 }
 
 @test "nothing to resume, another size, other images" {

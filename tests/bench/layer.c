@@ -16,9 +16,9 @@
 #include <string.h>
 
 static const struct { const char *name; struct dtn_unet unet; } networks[] = {
-	{ "28x28x1-1.5M", { 28, 28, 1, 32, 3, { 1, 2, 2 }, 2, 1, { 16 }, 1, 32, 0 } },
-	{ "32x32x3-9.0M", { 32, 32, 3, 64, 4, { 1, 2, 2, 2 }, 2, 1, { 16 }, 1, 32, 0 } },
-	{ "32x32x3-35.7M", { 32, 32, 3, 128, 4, { 1, 2, 2, 2 }, 2, 1, { 16 }, 1, 32, 0 } },
+	{ "28x28x1-1.5M", { 28, 28, 1, 32, 3, { 1, 2, 2 }, 2, 1, { 16 }, 1, .groups = 32 } },
+	{ "32x32x3-9.0M", { 32, 32, 3, 64, 4, { 1, 2, 2, 2 }, 2, 1, { 16 }, 1, .groups = 32 } },
+	{ "32x32x3-35.7M", { 32, 32, 3, 128, 4, { 1, 2, 2, 2 }, 2, 1, { 16 }, 1, .groups = 32 } },
 };
 
 enum { LAYERS = 100, MOST_THREADS = 64, CALLS = 10000 };
@@ -202,7 +202,7 @@ static void network(const struct dtn_unet *u, const char *name, int type, int th
 	dtn_graph_init(&g, type);
 	x = dtn_input(&g, "x", DTN_F32, images);
 	t = dtn_input(&g, "t", DTN_I32, (struct dtn_shape){ 1, { 8 } });
-	dtn_unet(&g, u, x, t);
+	dtn_unet(&g, u, x, t, -1);
 	memset(layers, 0, sizeof(layers));
 	n = collect(layers, &g);
 	printf("# %s, %s, slices of 8, %d threads; GFLOP/s a thread\n", name, dtn_type_name(type),

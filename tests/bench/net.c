@@ -23,9 +23,10 @@ static const struct config {
 	int batch;
 	struct dtn_unet unet;
 } configs[] = {
-	{ "28x28x1-1.5M", 64, { 28, 28, 1, 32, 3, { 1, 2, 2 }, 2, 1, { 16 }, 1, 32, 0 } },
-	{ "32x32x3-9.0M", 32, { 32, 32, 3, 64, 4, { 1, 2, 2, 2 }, 2, 1, { 16 }, 1, 32, 0 } },
-	{ "32x32x3-35.7M", 16, { 32, 32, 3, 128, 4, { 1, 2, 2, 2 }, 2, 1, { 16 }, 1, 32, 0 } },
+	{ "28x28x1-1.5M", 64, { 28, 28, 1, 32, 3, { 1, 2, 2 }, 2, 1, { 16 }, 1, .groups = 32 } },
+	{ "32x32x3-9.0M", 32, { 32, 32, 3, 64, 4, { 1, 2, 2, 2 }, 2, 1, { 16 }, 1, .groups = 32 } },
+	{ "32x32x3-35.7M", 16,
+	  { 32, 32, 3, 128, 4, { 1, 2, 2, 2 }, 2, 1, { 16 }, 1, .groups = 32 } },
 };
 
 struct bench {
@@ -103,7 +104,7 @@ static void prepare(struct bench *b, struct dtn_graph *g, const struct config *c
 	b->x = dtn_input(g, "x", DTN_F32, images);
 	b->t = dtn_input(g, "t", DTN_I32, (struct dtn_shape){ 1, { S } });
 	b->target = dtn_input(g, "target", DTN_F32, images);
-	b->out = dtn_unet(g, u, b->x, b->t);
+	b->out = dtn_unet(g, u, b->x, b->t, -1);
 	if (b->training)
 		b->out = dtn_loss(g, b->out, b->target, DTN_L2);
 	dtn_net_init(&b->net, g, b->out, b->training, cpu, workers, NULL);

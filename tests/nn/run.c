@@ -21,7 +21,9 @@ static void check(bool good, const char *what, const char *name)
 }
 
 /* Everything that a UNet has: sizes to pad, attention, dropout, two heads. */
-static const struct dtn_unet unet = { 7, 10, 3, 16, 2, { 1, 2 }, 1, 1, { 6 }, 2, 8, 0.2f };
+static const struct dtn_unet unet = {
+	7, 10, 3, 16, 2, { 1, 2 }, 1, 1, { 6 }, 2, 8, .dropout = 0.2f
+};
 
 struct job {
 	struct dtn_net net;
@@ -70,7 +72,7 @@ static void run(struct job *j, const struct dtn_backend *cpu, int type, int work
 	j->x = dtn_input(&j->graph, "x", DTN_F32, images);
 	j->t = dtn_input(&j->graph, "t", DTN_I32, (struct dtn_shape){ 1, { S } });
 	j->target = dtn_input(&j->graph, "target", DTN_F32, images);
-	j->out = j->prediction = dtn_unet(&j->graph, &unet, j->x, j->t);
+	j->out = j->prediction = dtn_unet(&j->graph, &unet, j->x, j->t, -1);
 	if (training)
 		j->out = dtn_loss(&j->graph, j->prediction, j->target, DTN_HUBER);
 	/* layers that start at zero would hide what lies before them */

@@ -20,7 +20,7 @@
 
 enum { N = 3, MOST = 2000 };
 
-static const struct dtn_unet unet = { 8, 8, 3, 8, 3, { 1, 1, 2 }, 1, 1, { 4 }, 1, 4, 0 };
+static const struct dtn_unet unet = { 8, 8, 3, 8, 3, { 1, 1, 2 }, 1, 1, { 4 }, 1, .groups = 4 };
 
 static struct tensor { char name[128]; size_t n; float *data; } tensor[MOST];
 static int tensors, failures;
@@ -168,7 +168,7 @@ static void one(const struct dtn_backend *cpu, int type)
 	j->x = dtn_input(&g, "x", DTN_F32, images);
 	j->t = dtn_input(&g, "t", DTN_I32, (struct dtn_shape){ 1, { N } });
 	j->target = dtn_input(&g, "target", DTN_F32, images);
-	j->prediction = dtn_unet(&g, &unet, j->x, j->t);
+	j->prediction = dtn_unet(&g, &unet, j->x, j->t, -1);
 	j->loss = dtn_loss(&g, j->prediction, j->target, DTN_L2);
 	dtn_net_init(&net, &g, j->loss, true, cpu, 1, NULL);
 	for (dtn_id i = 0; i < g.n; i++)

@@ -63,7 +63,7 @@ static void build(struct dtn_graph *g, const struct dtn_unet *u)
 	x = dtn_input(g, "x", DTN_F32,
 		      (struct dtn_shape){ 4, { 1, u->height, u->width, u->colours } });
 	t = dtn_input(g, "t", DTN_I32, (struct dtn_shape){ 1, { 1 } });
-	dtn_unet(g, u, x, t);
+	dtn_unet(g, u, x, t, dtn_unet_label(g, u, 1));
 }
 
 static void write_file(const char *path, const struct dtn_model *m, const struct dtn_graph *g,
