@@ -1,6 +1,8 @@
 /* harness.c -- test an operation of a backend against a slow reference in f64. */
 #include "tests/op/harness.h"
 
+#include <dlfcn.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +18,7 @@ struct trial {
 	const struct dtn_backend *backend;
 	const struct dtn_kernel *kernel;
 	const char *isa;
+	size_t guard;                           /* bytes beside what kernels are given */
 	int type;
 	struct dtn_graph graph;
 	const struct dtn_node *y, *in[DTN_INPUTS];
@@ -40,23 +43,51 @@ static double normal(struct trial *t)
 	return uniform(t) + uniform(t) + uniform(t) + uniform(t) - 2 + 0.3 * uniform(t);
 }
 
-static void *guarded(size_t bytes, int garbage)
+static void put(struct trial *t, void *to, const void *from, size_t bytes)
 {
-	unsigned char *p = aligned_alloc(64, (bytes + 2 * GUARD + 63) / 64 * 64);
-
-	memset(p, GUARD_BYTE, bytes + 2 * GUARD);
-	memset(p + GUARD, garbage, bytes);
-	return p + GUARD;
+	if (bytes > 0)
+		t->backend->put(to, from, bytes);
 }
 
-static void give(struct trial *t, void *at, size_t bytes, const char *what)
+/* A copy on the host, to be freed. */
+static void *get(struct trial *t, const void *from, size_t bytes)
 {
-	unsigned char *p = (unsigned char *)at - GUARD;
+	void *to = malloc(bytes ? bytes : 1);
 
-	for (size_t i = 0; i < GUARD; i++)
-		if (p[i] != GUARD_BYTE || p[GUARD + bytes + i] != GUARD_BYTE)
+	if (bytes > 0)
+		t->backend->get(to, from, bytes);
+	return to;
+}
+
+static void fill(struct trial *t, void *to, int garbage, size_t bytes)
+{
+	void *from = memset(malloc(bytes ? bytes : 1), garbage, bytes);
+
+	put(t, to, from, bytes);
+	free(from);
+}
+
+/* Device memory with a guard on either side; none where every access is watched anyway. */
+static void *guarded(struct trial *t, size_t bytes, int garbage)
+{
+	unsigned char *p = t->backend->alloc(bytes + t->guard > 0 ? bytes + 2 * t->guard : 1);
+
+	fill(t, p, GUARD_BYTE, t->guard);
+	fill(t, p + t->guard, garbage, bytes);
+	fill(t, p + t->guard + bytes, GUARD_BYTE, t->guard);
+	return p + t->guard;
+}
+
+static void give(struct trial *t, const void *at, size_t bytes, const char *what)
+{
+	unsigned char *p = (unsigned char *)at - t->guard;
+	unsigned char *guards = get(t, p, bytes + 2 * t->guard);
+
+	for (size_t i = 0; i < t->guard; i++)
+		if (guards[i] != GUARD_BYTE || guards[t->guard + bytes + i] != GUARD_BYTE)
 			t->failed = what;
-	free(p);
+	free(guards);
+	t->backend->free(p);
 }
 
 static size_t count(const struct dtn_node *x)
@@ -106,16 +137,20 @@ static void draw(struct trial *t, const struct dtn_node *x, int i, void **raw, d
 {
 	size_t n = count(x);
 
-	*raw = guarded(bytes(x), 0);
+	void *values = malloc(bytes(x) ? bytes(x) : 1);
+
+	*raw = guarded(t, bytes(x), 0);
 	*exact = malloc(n * sizeof(double));
 	for (size_t j = 0; j < n; j++)
 		(*exact)[j] = normal(t);
 	if (i >= 0 && t->c->fill)
 		t->c->fill(t->c, i, *exact, n);
 	for (size_t j = 0; j < n; j++) {
-		write_value(*raw, j, x->type, (*exact)[j]);
-		(*exact)[j] = read_value(*raw, j, x->type);
+		write_value(values, j, x->type, (*exact)[j]);
+		(*exact)[j] = read_value(values, j, x->type);
 	}
+	put(t, *raw, values, bytes(x));
+	free(values);
 }
 
 /* --- the reference ---------------------------------------------------------------------------- */
@@ -173,9 +208,10 @@ static double tolerance(const struct trial *t, int type)
 
 /* got = want + base (base may be NULL), up to the tolerance; where want is NaN any number will
  * do. */
-static void compare(struct trial *t, const char *what, const void *got, int type,
+static void compare(struct trial *t, const char *what, const void *at, int type,
 		    const double *want, const double *base, size_t n)
 {
+	void *got = get(t, at, n * dtn_type_size(type));
 	double square = 0, scale;
 	size_t known = 0;
 
@@ -196,12 +232,17 @@ static void compare(struct trial *t, const char *what, const void *got, int type
 			 "%s: element %zu of %zu is %.9g, wants %.9g +- %.2g", what, j, n, g,
 			 want[j] + b, allowed);
 	}
+	free(got);
 }
 
 static void same(struct trial *t, const char *what, const void *a, const void *b, size_t n)
 {
-	if (!t->failed && memcmp(a, b, n) != 0)
+	void *of_a = get(t, a, n), *of_b = get(t, b, n);
+
+	if (!t->failed && memcmp(of_a, of_b, n) != 0)
 		t->failed = what;
+	free(of_a);
+	free(of_b);
 }
 
 /* --- calls ------------------------------------------------------------------------------------ */
@@ -215,6 +256,7 @@ static struct dtn_call begin(struct trial *t, bool training, int garbage)
 				 .seed = OP_SEED,
 				 .index = OP_INDEX };
 	const struct dtn_kernel *k = t->kernel;
+	const uint64_t draw[2] = { OP_SEED, OP_INDEX };
 
 	memcpy(call.in, t->in, sizeof(call.in));
 	if (k->open)
@@ -222,15 +264,21 @@ static struct dtn_call begin(struct trial *t, bool training, int garbage)
 	for (int i = 0; i < DTN_INPUTS; i++)
 		call.x[i] = t->raw[i];
 	if (k->packed) {
-		void *packed = guarded(k->packed(&call), garbage);
+		void *packed = guarded(t, k->packed(&call), garbage);
 		k->pack(&call, packed);
 		call.packed = packed;
 	}
 	if (k->scratch)
-		call.scratch = guarded(k->scratch(&call), garbage);
+		call.scratch = guarded(t, k->scratch(&call), garbage);
 	if (training && t->y->saved.bytes)
-		call.saved = guarded(t->y->saved.bytes, garbage);
-	call.out = guarded(bytes(t->y), garbage);
+		call.saved = guarded(t, t->y->saved.bytes, garbage);
+	call.out = guarded(t, bytes(t->y), garbage);
+	if (t->backend->queue) {
+		void *drawn = guarded(t, sizeof(draw), 0);
+		put(t, drawn, draw, sizeof(draw));
+		call.draw = drawn;
+		call.seed = call.index = 0;
+	}
 	return call;
 }
 
@@ -239,14 +287,26 @@ static void end(struct trial *t, struct dtn_call *call)
 	const struct dtn_kernel *k = t->kernel;
 
 	if (call->packed)
-		give(t, (void *)call->packed, k->packed(call), "writes outside its packed weights");
+		give(t, call->packed, k->packed(call), "writes outside its packed weights");
 	if (call->scratch)
 		give(t, call->scratch, k->scratch(call), "writes outside its scratch");
 	if (call->saved)
 		give(t, call->saved, t->y->saved.bytes, "writes outside its saved memory");
 	give(t, call->out, bytes(t->y), "writes outside its result");
+	if (call->draw)
+		give(t, call->draw, 2 * sizeof(*call->draw), "writes outside the seed");
 	if (call->state)
 		k->close((void *)call->state);
+}
+
+static void put_values(struct trial *t, void *to, const struct dtn_node *x, const double *value)
+{
+	void *values = malloc(bytes(x) ? bytes(x) : 1);
+
+	for (size_t j = 0; j < count(x); j++)
+		write_value(values, j, x->type, value[j]);
+	put(t, to, values, bytes(x));
+	free(values);
 }
 
 /* Backward for the inputs in `wanted` (bits), over `garbage` or added to base[]; results in dx. */
@@ -254,7 +314,7 @@ static void backward(struct trial *t, struct dtn_call *call, int wanted, int gar
 		     double *const base[], void *dx[])
 {
 	if (call->scratch)
-		memset(call->scratch, garbage, t->kernel->scratch(call));
+		fill(t, call->scratch, garbage, t->kernel->scratch(call));
 	call->dout = t->raw_dout;
 	for (int i = 0; i < DTN_INPUTS; i++) {
 		dx[i] = NULL;
@@ -262,10 +322,10 @@ static void backward(struct trial *t, struct dtn_call *call, int wanted, int gar
 		call->add[i] = false;
 		if (!has_gradient(t, i) || !(wanted & 1 << i))
 			continue;
-		call->dx[i] = dx[i] = guarded(bytes(t->in[i]), garbage);
+		call->dx[i] = dx[i] = guarded(t, bytes(t->in[i]), garbage);
 		call->add[i] = base && t->c->in[i].kind != 'w';
-		for (size_t j = 0; call->add[i] && j < count(t->in[i]); j++)
-			write_value(dx[i], j, t->in[i]->type, base[i][j]);
+		if (call->add[i])
+			put_values(t, dx[i], t->in[i], base[i]);
 	}
 	t->kernel->backward(call);
 }
@@ -374,7 +434,7 @@ static void build(struct trial *t)
 static void check(struct trial *t)
 {
 	struct dtn_call call = begin(t, !t->c->sampling, 0xff), other = begin(t, false, 0x00);
-	void *kept = malloc(bytes(t->y));
+	void *kept, *left;
 
 	t->kernel->forward(&call);
 	compare(t, "result", call.out, t->y->type, t->out, NULL, count(t->y));
@@ -383,11 +443,14 @@ static void check(struct trial *t)
 		compare(t, "result when sampling", other.out, t->y->type, t->out, NULL,
 			count(t->y));
 	}
-	memcpy(kept, call.out, bytes(t->y));
+	kept = get(t, call.out, bytes(t->y));
 	if (!t->c->sampling)
 		check_backward(t, &call);
-	same(t, "backward changes the result", kept, call.out, bytes(t->y));
+	left = get(t, call.out, bytes(t->y));
+	if (!t->failed && memcmp(kept, left, bytes(t->y)) != 0)
+		t->failed = "backward changes the result";
 	free(kept);
+	free(left);
 	end(t, &call);
 	end(t, &other);
 }
@@ -407,11 +470,14 @@ static void prepare(struct trial *t)
 static void finish(struct trial *t)
 {
 	for (int i = 0; i < DTN_INPUTS; i++) {
+		void *raw = t->in[i] ? get(t, t->raw[i], bytes(t->in[i])) : NULL;
+
 		for (size_t j = 0; t->in[i] && j < count(t->in[i]); j++)
-			if (read_value(t->raw[i], j, t->in[i]->type) != t->x[i][j])
+			if (read_value(raw, j, t->in[i]->type) != t->x[i][j])
 				t->failed = "changes its input";
 		if (t->in[i])
 			give(t, t->raw[i], bytes(t->in[i]), "writes outside an input");
+		free(raw);
 		free(t->x[i]);
 		free(t->want[i]);
 	}
@@ -427,6 +493,7 @@ static int try(const struct op_case *c, const struct dtn_backend *backend, const
 	struct trial t = { .c = c, .backend = backend, .isa = isa, .type = type, .random = 1 };
 
 	t.kernel = backend->kernel[c->op];
+	t.guard = backend->detail && strstr(backend->detail, "stand-in") ? 0 : GUARD;
 	build(&t);
 	prepare(&t);
 	check(&t);
@@ -439,13 +506,42 @@ static int try(const struct op_case *c, const struct dtn_backend *backend, const
 	return t.failed != NULL;
 }
 
+const struct dtn_backend *dtn_test_cuda(void)
+{
+	const char *path = getenv("DTN_TEST_CUDA"), *why = "no dtn_plugin";
+	char self[PATH_MAX + 100], *at;
+	ssize_t n = readlink("/proc/self/exe", self, PATH_MAX);
+	const struct dtn_backend *backend = NULL;
+	const struct dtn_plugin *plugin;
+	void *object;
+
+	self[n > 0 ? n : 0] = '\0';
+	if (!path && (at = strstr(self, "/tests/"))) {
+		strcpy(at, "/tests/cuda/dtn-cuda.so");
+		path = self;
+	}
+	if (!path || access(path, F_OK) != 0)
+		return NULL;
+	object = dlopen(path, RTLD_NOW);
+	plugin = object ? dlsym(object, "dtn_plugin") : NULL;
+	if (plugin)
+		backend = plugin->open(0, &why);
+	if (!backend) {
+		printf("not ok %s: %s\n", path, object ? why : dlerror());
+		exit(1);
+	}
+	return backend;
+}
+
 static int op_test_isa(const struct op_case *c, int cases, const char *isa)
 {
-	const struct dtn_backend *backend = dtn_cpu(isa);
+	bool cuda = !strcmp(isa, "cuda");
+	const struct dtn_backend *backend = cuda ? dtn_test_cuda() : dtn_cpu(isa);
 	int failures = 0;
 
 	if (!backend) {
-		printf("ok %s, %s # skip: not on this processor\n", dtn_op_name(c->op), isa);
+		printf("ok %s, %s # skip: not on this %s\n", dtn_op_name(c->op), isa,
+		       cuda ? "machine" : "processor");
 		return 0;
 	}
 	backend->worker();
@@ -489,5 +585,6 @@ int op_test(const struct op_case *c, int cases)
 	failures += apart(c, cases, "v2");
 	failures += apart(c, cases, "v3");
 	failures += apart(c, cases, "v4");
+	failures += apart(c, cases, "cuda");
 	return failures > 0;
 }

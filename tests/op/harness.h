@@ -1,7 +1,8 @@
 /* harness.h -- test an operation of a backend against a slow reference in f64.
  *
  * A case gives shapes and a reference for the forward pass, written from the formula.  The harness
- * then checks, for every instruction set that this processor has and for both element types:
+ * then checks, for every instruction set that this processor has, for CUDA, and for both element
+ * types:
  *
  *   - forward against the reference, when training and when sampling;
  *   - backward against differences of the reference, for each gradient alone and all together;
@@ -62,6 +63,10 @@ static inline size_t op_at(struct dtn_shape s, int n, int i, int j, int k)
 int op_test(const struct op_case *, int cases);
 
 #define OP_TEST(cases) op_test(cases, (int)(sizeof(cases) / sizeof(cases[0])))
+
+/* The backend of build/SET/tests/cuda/dtn-cuda.so, the stand-in for CUDA, or of the file that
+ * DTN_TEST_CUDA names; NULL: there is none. */
+const struct dtn_backend *dtn_test_cuda(void);
 
 /* [N,H,W,C], [N,C] and [C], for cases. */
 #define NHWC(n, h, w, c) { 4, { n, h, w, c } }
