@@ -96,15 +96,14 @@ struct dtn_sample {
 	uint32_t mirror;                /* left to right */
 };
 
-/* x_t, target, t and the loss's gradient of a slice from its images, with the bits that
- * dtn_rng_normal, dtn_add_noise and dtn_target give. */
+/* x_t, target, t and labels of a slice from its images, with the bits that dtn_rng_normal,
+ * dtn_add_noise and dtn_target give. */
 struct dtn_noise_call {
-	const uint64_t *draw;           /* seed, and what dropout's index is */
+	const uint64_t *draw;           /* [0]: seed */
 	const uint8_t *pixels;          /* [S,H,W,C] */
 	const struct dtn_sample *sample;        /* [S] */
 	float *x, *target;              /* [S,H,W,C] */
 	int32_t *t, *label;             /* [S]; label NULL: none */
-	float *dloss;                   /* [S]; NULL: no gradients */
 	int S, H, W, C;
 	int predict;                    /* target: 0 eps, 1 x_0, 2 image eps - noise x_0 */
 	int purpose;                    /* of the generator */
@@ -115,10 +114,9 @@ struct dtn_report { double loss, norm, rate; int64_t finite; };
 
 enum { DTN_REPORTS = 64 };
 
-/* Of a training run, in the device's memory; the host sets `steps`, `updates`, `rate`. */
+/* Of a training run, in the device's memory; the host sets `steps` and `updates` at first. */
 struct dtn_state {
 	int64_t steps, updates;         /* done; those that were not finite are no updates */
-	double rate;                    /* without warm-up; sent before each step */
 	double loss;                    /* sum of this step's until now */
 	double norm;
 	float scale, step_rate, correct1, correct2, ema_decay;  /* of this update */
@@ -126,10 +124,12 @@ struct dtn_state {
 	struct dtn_report report[DTN_REPORTS];          /* of step i: [i % DTN_REPORTS] */
 };
 
-/* state->loss += sum of weight * loss; `first`: = .  Empty samples have weight 0. */
+/* After forward: state->loss += sum of weight * loss (`first`: = ), and the gradients of the
+ * losses.  Empty samples have neither. */
 struct dtn_tally_call {
 	struct dtn_state *state;
 	const float *loss;              /* [S] */
+	float *dloss;                   /* [S] */
 	const struct dtn_sample *sample;        /* [S] */
 	int S;
 	bool first;
@@ -139,7 +139,8 @@ struct dtn_tally_call {
  * weights, in one sweep over everything. */
 struct dtn_update_call {
 	struct dtn_state *state;
-	struct dtn_adam_call adam;      /* of it arrays, n, betas, eps and decay are read */
+	struct dtn_adam_call adam;      /* of it: arrays, n, betas, eps, decay */
+	const double *rate;             /* without warm-up; on the device */
 	double beta1, beta2, clip, ema; /* clip 0: none */
 	int warmup, images;             /* steps; the loss is a mean over so many */
 	const void *layout;             /* see dtn_queue.layout */
@@ -160,7 +161,8 @@ struct dtn_step_call {
 	const float *output;            /* [S,H,W,C] */
 	float *input;                   /* [S,H,W,C]: the network's x, a copy; may be x itself */
 	int32_t *t;                     /* [S]: the network's */
-	const struct dtn_coefficients *table;   /* [steps + 1]; of the last only t is read */
+	/* [steps + 1]; of the last only t is read */
+	const struct dtn_coefficients *table;
 	int32_t *step;                  /* number of this step, counted up */
 	const uint64_t *draw;           /* seed, number of the first image */
 	int S;
@@ -185,10 +187,10 @@ struct dtn_queue {
 	void (*play)(void *recording);
 	void (*forget)(void *recording);
 
-	size_t (*memory)(void);         /* bytes that the device has for programs */
+	size_t (*memory)(void);         /* bytes that are free */
 
-	/* Where each weight lies among the packed ones, which `update` wants to know; in the device's
-	 * memory, free with `free`. */
+	/* Where each weight lies among the packed ones, which `update` wants to know; in the
+	 * device's memory, free with `free`. */
 	void *(*layout)(const struct dtn_graph *, const struct dtn_place *, int n);
 	size_t (*partials)(size_t n);
 

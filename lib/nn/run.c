@@ -1,9 +1,8 @@
 /* run.c -- run a planned graph on slices of a batch, on every core. */
 #include "lib/nn/run.h"
 
-#include "lib/nn/plan.h"
+#include "lib/nn/call.h"
 #include "lib/nn/pool.h"
-#include "lib/rng.h"
 
 #include <sched.h>
 #include <stdatomic.h>
@@ -11,11 +10,6 @@
 #include <string.h>
 
 /* --- one call -------------------------------------------------------------------------------- */
-
-static float *parameter(const struct dtn_net *net, const struct dtn_node *x)
-{
-	return net->param + x->param;
-}
 
 void *dtn_value(struct dtn_run *run, dtn_id i)
 {
@@ -31,17 +25,36 @@ void *dtn_gradient(struct dtn_run *run, dtn_id i)
 	return run->arena + run->net->graph->node[i].gradient.offset;
 }
 
-/* The parts of a call that shapes alone decide: enough for open, scratch and packed. */
-static struct dtn_call describe(const struct dtn_net *net, dtn_id i)
+static size_t value_bytes(const struct dtn_node *x)
 {
-	const struct dtn_node *node = net->graph->node, *y = &node[i];
-	struct dtn_call c = { .y = y, .id = i, .training = net->training };
+	return dtn_shape_count(x->shape) * dtn_type_size(x->type);
+}
 
-	for (int k = 0; k < y->inputs; k++)
-		if (y->in[k] >= 0)
-			c.in[k] = &node[y->in[k]];
-	c.state = net->state ? net->state[i] : NULL;
-	return c;
+void *dtn_stage(struct dtn_run *run, dtn_id i)
+{
+	if (!run->net->backend->queue)
+		return dtn_value(run, i);
+	if (!run->host[i])
+		run->host[i] = dtn_alloc(value_bytes(&run->net->graph->node[i]), 1);
+	return run->host[i];
+}
+
+void dtn_send(struct dtn_run *run, dtn_id i)
+{
+	const struct dtn_backend *b = run->net->backend;
+
+	if (b->queue)
+		b->put(dtn_value(run, i), run->host[i], value_bytes(&run->net->graph->node[i]));
+}
+
+const void *dtn_fetch(struct dtn_run *run, dtn_id i)
+{
+	const struct dtn_backend *b = run->net->backend;
+	void *to = dtn_stage(run, i);
+
+	if (b->queue)
+		b->get(to, dtn_value(run, i), value_bytes(&run->net->graph->node[i]));
+	return to;
 }
 
 static struct dtn_call call(struct dtn_run *run, dtn_id i)
@@ -58,12 +71,8 @@ static struct dtn_call call(struct dtn_run *run, dtn_id i)
 	c.packed = net->packed + net->packed_at[i];
 	c.seed = run->seed;
 	c.index = run->index;
+	c.draw = run->draw;
 	return c;
-}
-
-static const struct dtn_kernel *kernel(const struct dtn_net *net, dtn_id i)
-{
-	return net->backend->kernel[net->graph->node[i].op];
 }
 
 void dtn_forward(struct dtn_run *run)
@@ -88,15 +97,18 @@ void dtn_forward(struct dtn_run *run)
 /* --- backward -------------------------------------------------------------------------------- */
 
 /* Where the kernel puts the gradient of input k, and whether it adds to what is there.  The first
- * writer of a gradient stores, every later one adds: no buffer is cleared. */
-static void destination(struct dtn_run *run, struct dtn_call *c, int k, size_t *dparam)
+ * writer of a gradient stores, every later one adds: no buffer is cleared.  `direct`: a parameter's
+ * gradient goes to its place at once. */
+static void destination(struct dtn_run *run, struct dtn_call *c, int k, size_t *dparam, bool direct)
 {
 	const struct dtn_node *x = c->in[k];
 	dtn_id id = c->y->in[k];
 
 	if (!x || !x->grad)
 		return;
-	if (x->op == DTN_OP_PARAM) {
+	if (x->op == DTN_OP_PARAM && direct) {
+		c->dx[k] = run->net->grad + x->param;
+	} else if (x->op == DTN_OP_PARAM) {
 		c->dx[k] = run->dparam + *dparam;
 		*dparam += (dtn_shape_count(x->shape) * sizeof(float) + 63) / 64 * 64;
 	} else if (x->gradient.last >= 0) {
@@ -115,6 +127,15 @@ static void wait_for_turn(struct dtn_net *net, dtn_id i, int slice)
 	for (int spins = 0; atomic_load_explicit(turn, memory_order_acquire) != slice; spins++)
 		if (spins > 100)
 			sched_yield();
+}
+
+/* A device with a queue has one worker, which takes the slices in turn. */
+static void add_queued(struct dtn_run *run, const struct dtn_call *c)
+{
+	for (int k = 0; k < c->y->inputs; k++)
+		if (c->in[k] && c->in[k]->op == DTN_OP_PARAM)
+			run->net->backend->add(run->net->grad + c->in[k]->param, c->dx[k],
+					       dtn_shape_count(c->in[k]->shape));
 }
 
 static void add_parameters(struct dtn_run *run, const struct dtn_call *c, int slice)
@@ -144,6 +165,7 @@ static void add_parameters(struct dtn_run *run, const struct dtn_call *c, int sl
 void dtn_backward(struct dtn_run *run, int slice)
 {
 	struct dtn_net *net = run->net;
+	bool direct = net->backend->queue && slice == 0;
 
 	memset(run->written, 0, (size_t)net->graph->n * sizeof(*run->written));
 	for (dtn_id i = net->target; i >= 0; i--) {
@@ -157,143 +179,15 @@ void dtn_backward(struct dtn_run *run, int slice)
 		c = call(run, i);
 		c.dout = dtn_gradient(run, i);
 		for (int k = 0; k < y->inputs; k++)
-			destination(run, &c, k, &dparam);
+			destination(run, &c, k, &dparam, direct);
 		begun = run->seconds ? dtn_seconds() : 0;
 		kernel(net, i)->backward(&c);
 		if (run->seconds)
 			run->seconds[DTN_OPS + y->op] += dtn_seconds() - begun;
-		add_parameters(run, &c, slice);
-	}
-}
-
-/* --- the net --------------------------------------------------------------------------------- */
-
-static void *take(const struct dtn_net *net, size_t bytes, const char *what)
-{
-	void *p = net->backend->alloc(bytes ? bytes : 64);
-
-	if (!p)
-		dtn_die(DTN_ENV, "out of memory on %s: %zu bytes wanted for %s", net->backend->name,
-			bytes, what);
-	return p;
-}
-
-static size_t parameter_bytes(const struct dtn_call *c)
-{
-	size_t bytes = 0;
-
-	for (int k = 0; k < c->y->inputs; k++)
-		if (c->in[k] && c->in[k]->op == DTN_OP_PARAM)
-			bytes += (dtn_shape_count(c->in[k]->shape) * sizeof(float) + 63) / 64 * 64;
-	return bytes;
-}
-
-static size_t larger(size_t a, size_t b)
-{
-	return a > b ? a : b;
-}
-
-/* Open every node's kernel and learn how much memory it wants. */
-static void open_kernels(struct dtn_net *net)
-{
-	size_t n = (size_t)net->graph->n;
-
-	net->state = dtn_alloc(n, sizeof(*net->state));
-	net->packed_at = dtn_alloc(n, sizeof(*net->packed_at));
-	net->turn = dtn_alloc(n, sizeof(*net->turn));
-	for (dtn_id i = 0; i <= net->target; i++) {
-		const struct dtn_kernel *k = kernel(net, i);
-		struct dtn_call c = describe(net, i);
-
-		if (!k)
-			continue;
-		if (k->open)
-			c.state = net->state[i] = k->open(&c);
-		net->packed_at[i] = net->packed_bytes;
-		if (k->packed)
-			net->packed_bytes += (k->packed(&c) + 63) / 64 * 64;
-		if (k->scratch)
-			net->scratch_bytes = larger(net->scratch_bytes, k->scratch(&c));
-		net->dparam_bytes = larger(net->dparam_bytes, parameter_bytes(&c));
-	}
-}
-
-void dtn_net_init(struct dtn_net *net, struct dtn_graph *graph, dtn_id target, bool training,
-		  const struct dtn_backend *backend, int workers, float *param)
-{
-	memset(net, 0, sizeof(*net));
-	net->graph = graph;
-	net->backend = backend;
-	net->target = target;
-	net->training = training;
-	net->workers = workers;
-	net->arena_bytes = dtn_plan(graph, target, training);
-	net->pool = dtn_pool_open(workers, backend->worker);
-	open_kernels(net);
-	net->own_param = !param;
-	net->param = param ? param : take(net, graph->params * sizeof(float), "the weights");
-	if (!param)
-		memset(net->param, 0, graph->params * sizeof(float));
-	net->packed = take(net, net->packed_bytes, "the packed weights");
-	if (training) {
-		net->grad = take(net, graph->params * sizeof(float), "the gradients");
-		/* gaps between parameters */
-		memset(net->grad, 0, graph->params * sizeof(float));
-	}
-	net->run = dtn_alloc((size_t)workers, sizeof(*net->run));
-	for (int w = 0; w < workers; w++) {
-		struct dtn_run *run = &net->run[w];
-
-		run->net = net;
-		run->worker = w;
-		run->arena = take(net, net->arena_bytes, "activations");
-		run->scratch = take(net, net->scratch_bytes, "scratch");
-		if (training)
-			run->dparam = take(net, net->dparam_bytes, "gradients of a layer");
-		run->written = dtn_alloc((size_t)graph->n, sizeof(*run->written));
-	}
-}
-
-void dtn_net_release(struct dtn_net *net)
-{
-	void (*give)(void *) = net->backend->free;
-
-	dtn_pool_close(net->pool);
-	for (int w = 0; w < net->workers; w++) {
-		give(net->run[w].arena);
-		give(net->run[w].scratch);
-		give(net->run[w].dparam);
-		free(net->run[w].written);
-		free(net->run[w].seconds);
-	}
-	for (dtn_id i = 0; i <= net->target; i++)
-		if (net->state[i])
-			kernel(net, i)->close(net->state[i]);
-	if (net->own_param)
-		give(net->param);
-	give(net->grad);
-	give(net->packed);
-	free(net->packed_at);
-	free(net->state);
-	free(net->turn);
-	free(net->run);
-	memset(net, 0, sizeof(*net));
-}
-
-void dtn_net_initialise(struct dtn_net *net, uint64_t seed)
-{
-	uint64_t index = 0;
-
-	for (dtn_id i = 0; i < net->graph->n; i++) {
-		const struct dtn_node *x = &net->graph->node[i];
-		float *w = net->param + x->param;
-		size_t n = dtn_shape_count(x->shape);
-
-		if (x->op != DTN_OP_PARAM)
-			continue;
-		dtn_rng_uniform(dtn_rng(seed, DTN_RNG_INIT, index++, 0), w, n);
-		for (size_t j = 0; j < n; j++)
-			w[j] = x->attr.param.fill + x->attr.param.bound * (2 * w[j] - 1);
+		if (!net->backend->queue)
+			add_parameters(run, &c, slice);
+		else if (!direct)
+			add_queued(run, &c);
 	}
 }
 

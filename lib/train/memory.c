@@ -20,20 +20,50 @@ uint64_t dtn_memory(void)
 	return bytes;
 }
 
-int dtn_fit_memory(const struct dtn_settings *s, int type, int workers)
+static _Noreturn void too_large(const struct dtn_settings *s, uint64_t wanted, uint64_t have)
 {
 	const double GiB = 1 << 30;
-	uint64_t have = dtn_memory();
-	int fit = workers;
 
-	while (fit > 1 && dtn_training_memory(s, type, fit) > have)
+	dtn_die(DTN_INPUT,
+		"training on images of %dx%dx%d wants %.1f GiB of memory, "
+		"but there are %.1f: make them smaller (dtn-load -s) or the network",
+		s->unet.width, s->unet.height, s->unet.colours, (double)wanted / GiB,
+		(double)have / GiB);
+}
+
+/* Of a device's memory a part is kept for what is not counted: scratch, validation, the code. */
+static uint64_t queue_memory(const struct dtn_backend *b)
+{
+	return (uint64_t)b->queue->memory() / 10 * 8;
+}
+
+int dtn_fit_slice(const struct dtn_settings *s, const struct dtn_backend *b, int type)
+{
+	uint64_t have;
+
+	if (!b->queue)
+		return dtn_unet_slice(&s->unet);
+	have = queue_memory(b);
+	for (int parts = 1; parts <= s->batch; parts++) {
+		int slice = (s->batch + parts - 1) / parts;
+
+		if (dtn_training_memory(s, type, slice, 1) <= have)
+			return slice;
+	}
+	too_large(s, dtn_training_memory(s, type, 1, 1), have);
+}
+
+int dtn_fit_memory(const struct dtn_settings *s, const struct dtn_backend *b, int type, int workers)
+{
+	uint64_t have = dtn_memory();
+	int fit = workers, slice = dtn_unet_slice(&s->unet);
+
+	if (b->queue)
+		return 1;
+	while (fit > 1 && dtn_training_memory(s, type, slice, fit) > have)
 		fit--;
-	if (dtn_training_memory(s, type, fit) > have)
-		dtn_die(DTN_INPUT,
-			"training on images of %dx%dx%d wants %.1f GiB of memory, "
-			"but there are %.1f: make them smaller (dtn-load -s) or the network",
-			s->unet.width, s->unet.height, s->unet.colours,
-			(double)dtn_training_memory(s, type, fit) / GiB, (double)have / GiB);
+	if (dtn_training_memory(s, type, slice, fit) > have)
+		too_large(s, dtn_training_memory(s, type, slice, fit), have);
 	if (fit < workers)
 		dtn_warn("memory suffices for %d of %d threads only", fit, workers);
 	return fit;

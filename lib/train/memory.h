@@ -2,12 +2,18 @@
 #ifndef DTN_MEMORY_H
 #define DTN_MEMORY_H
 
+#include "kernels/backend.h"
 #include "lib/train/settings.h"
 
 /* Bytes that this process may hope for: of the machine, or of its control group if that is less. */
 uint64_t dtn_memory(void);
 
-/* With how many workers, at most so many, training fits; not even one: death with status 3. */
-int dtn_fit_memory(const struct dtn_settings *, int type, int workers);
+/* With how many workers, at most so many, training fits; not even one: death with status 3.  A
+ * device with a queue has one. */
+int dtn_fit_memory(const struct dtn_settings *, const struct dtn_backend *, int type, int workers);
+
+/* Images a slice: on a device with a queue a batch, or a half, a third, ... if that is what fits;
+ * else what the network wants. */
+int dtn_fit_slice(const struct dtn_settings *, const struct dtn_backend *, int type);
 
 #endif

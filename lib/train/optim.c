@@ -8,20 +8,17 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { BLOCK = 16384 };                 /* elements: 64 KiB an array, so that it stays in cache */
 
-static const double BETA1 = 0.9, BETA2 = 0.999, EPS = 1e-8;     /* [Kingma & Ba 2015] */
+static const double EPS = 1e-8;         /* [Kingma & Ba 2015] */
 
 static float *zeros(const struct dtn_optim *o)
 {
 	size_t bytes = o->net->graph->params * sizeof(float);
-	float *p = o->net->backend->alloc(bytes);
+	float *p = dtn_device_alloc(o->net->backend, bytes, "the optimizer");
 
-	if (!p)
-		dtn_die(DTN_ENV, "out of memory: %zu bytes wanted for the optimizer", bytes);
-	memset(p, 0, bytes);
+	o->net->backend->clear(p, bytes);
 	return p;
 }
 
@@ -37,7 +34,7 @@ void dtn_optim_init(struct dtn_optim *o, struct dtn_net *net, const struct dtn_s
 
 void dtn_optim_start(struct dtn_optim *o)
 {
-	memcpy(o->ema, o->net->param, o->net->graph->params * sizeof(float));
+	o->net->backend->copy(o->ema, o->net->param, o->net->graph->params * sizeof(float));
 }
 
 void dtn_optim_release(struct dtn_optim *o)
@@ -53,7 +50,7 @@ double dtn_rate(const struct dtn_settings *s, int64_t update, double done)
 	const double pi = 3.14159265358979323846;
 	double rate = s->rate;
 
-	if (update < s->warmup)
+	if (update >= 0 && update < s->warmup)
 		rate *= (double)(update + 1) / s->warmup;
 	if (s->decay == DTN_COSINE_RATE)
 		rate *= 0.5 * (1 + cos(pi * done));
@@ -86,6 +83,8 @@ double dtn_optim_norm(struct dtn_optim *o, const float *x)
 	size_t params = o->net->graph->params;
 	double sum = 0;
 
+	if (o->net->backend->queue)
+		return sqrt(o->net->backend->norm2(x, params));
 	dtn_net_ranges(o->net, params, BLOCK, square, &n);
 	for (size_t i = 0; i < (params + BLOCK - 1) / BLOCK; i++)
 		sum += o->partial[i];
@@ -102,28 +101,37 @@ static void adam(void *arg, size_t begin, size_t end)
 	struct dtn_optim *o = u->optim;
 	struct dtn_adam_call call = u->call;
 
-	call.param = o->net->param + begin;
-	call.grad = o->net->grad + begin;
-	call.m = o->m + begin;
-	call.v = o->v + begin;
-	call.ema = o->ema + begin;
+	call.param += begin;
+	call.grad += begin;
+	call.m += begin;
+	call.v += begin;
+	call.ema += begin;
 	call.n = end - begin;
 	o->net->backend->adam(&call);
+}
+
+void dtn_optim_describe(const struct dtn_optim *o, struct dtn_adam_call *c)
+{
+	*c = (struct dtn_adam_call){
+		.param = o->net->param, .m = o->m, .v = o->v, .ema = o->ema,
+		.grad = o->net->grad, .n = o->net->graph->params,
+		.beta1 = (float)DTN_BETA1, .beta2 = (float)DTN_BETA2, .eps = (float)EPS,
+		.decay = (float)o->settings->weight_decay
+	};
 }
 
 void dtn_optim_update(struct dtn_optim *o, int64_t update, double rate, double norm)
 {
 	const struct dtn_settings *s = o->settings;
 	double clip = s->clip > 0 && norm > s->clip ? s->clip / norm : 1;
-	struct update u = { o, {
-		.rate = (float)rate,
-		.beta1 = (float)BETA1, .beta2 = (float)BETA2, .eps = (float)EPS,
-		.decay = (float)s->weight_decay, .scale = (float)clip,
-		.correct1 = (float)(1 - pow(BETA1, (double)update + 1)),
-		.correct2 = (float)(1 - pow(BETA2, (double)update + 1)),
-		.ema_decay = (float)dtn_ema_decay(s, update),
-	} };
+	struct update u = { .optim = o };
 
+	dtn_optim_describe(o, &u.call);
+	u.call.rate = (float)rate;
+	u.call.scale = (float)clip;
+	u.call.correct1 = (float)(1 - pow(DTN_BETA1, (double)update + 1));
+	u.call.correct2 = (float)(1 - pow(DTN_BETA2, (double)update + 1));
+	u.call.ema_decay = (float)dtn_ema_decay(s, update);
 	dtn_net_ranges(o->net, o->net->graph->params, BLOCK, adam, &u);
 	dtn_net_pack(o->net);
 }

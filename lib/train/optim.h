@@ -17,7 +17,8 @@ void dtn_optim_init(struct dtn_optim *, struct dtn_net *, const struct dtn_setti
 void dtn_optim_start(struct dtn_optim *);
 void dtn_optim_release(struct dtn_optim *);
 
-/* The learning rate of update number `update` (from 0); `done` is how far the run is, 0 .. 1. */
+/* The learning rate of update number `update` (from 0; negative: without warm-up); `done` is how
+ * far the run is, 0 .. 1. */
 double dtn_rate(const struct dtn_settings *, int64_t update, double done);
 
 /* What is kept of the average at update number `update`: short at first, so that the average
@@ -26,6 +27,13 @@ double dtn_ema_decay(const struct dtn_settings *, int64_t update);
 
 /* Euclidean length of the gradient, added up in f64 in a fixed order; or of any array as long. */
 double dtn_optim_norm(struct dtn_optim *, const float *);
+
+/* [Kingma & Ba 2015] */
+#define DTN_BETA1 0.9
+#define DTN_BETA2 0.999
+
+/* The arrays and what never changes of every update's call. */
+void dtn_optim_describe(const struct dtn_optim *, struct dtn_adam_call *);
 
 /* One update of weights, moments and average; the weights packed anew.  `norm`: the gradient's. */
 void dtn_optim_update(struct dtn_optim *, int64_t update, double rate, double norm);

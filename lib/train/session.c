@@ -195,14 +195,16 @@ static void load_validation(struct dtn_session *s, int threads)
 static void set_weights(struct dtn_session *s, struct dtn_reader *model)
 {
 	struct dtn_trainer *r = &s->trainer;
-	struct dtn_weights weights = { r->net.param, r->optim.ema, r->optim.m, r->optim.v };
+	struct dtn_weights weights;
 
 	if (!model) {
 		dtn_trainer_start(r);
 		return;
 	}
+	weights = dtn_trainer_room(r);
 	dtn_model_read(model, &s->store.model, &r->graph, &weights, &r->counters);
 	dtn_reader_close(model);
+	dtn_trainer_put(r);
 	dtn_trainer_ready(r);
 }
 
@@ -227,7 +229,7 @@ void dtn_session_prepare(struct dtn_session *s, const struct dtn_training *job,
 	type = dtn_precision(backend, job->precision, trained);
 	dtn_data_open(&s->data, a->operands, a->operand, max_memory, threads);
 	match_size(s);
-	workers = dtn_fit_memory(&s->settings, type, threads);
+	workers = dtn_fit_memory(&s->settings, backend, type, threads);
 	dtn_data_load(&s->data, read_count, s);
 	load_validation(s, threads);
 	dtn_line_clear(&s->progress.line);

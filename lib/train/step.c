@@ -9,35 +9,36 @@
 #include "lib/nn/layer.h"
 #include "lib/nn/plan.h"
 #include "lib/rng.h"
+#include "lib/train/memory.h"
+#include "lib/train/queued.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-void dtn_training_graph(struct dtn_graph *g, const struct dtn_settings *s, int type, dtn_id *x,
-			dtn_id *t, dtn_id *label, dtn_id *target, dtn_id *loss)
+void dtn_training_graph(struct dtn_graph *g, const struct dtn_settings *s, int type, int slice,
+			dtn_id *x, dtn_id *t, dtn_id *label, dtn_id *target, dtn_id *loss)
 {
 	const struct dtn_unet *u = &s->unet;
-	int S = dtn_unet_slice(u);
-	struct dtn_shape images = { 4, { S, u->height, u->width, u->colours } };
+	struct dtn_shape images = { 4, { slice, u->height, u->width, u->colours } };
 	dtn_id prediction;
 
 	dtn_graph_init(g, type);
 	*x = dtn_input(g, "x", DTN_F32, images);
-	*t = dtn_input(g, "t", DTN_I32, (struct dtn_shape){ 1, { S } });
+	*t = dtn_input(g, "t", DTN_I32, (struct dtn_shape){ 1, { slice } });
 	*target = dtn_input(g, "target", DTN_F32, images);
-	*label = dtn_unet_label(g, u, S);
+	*label = dtn_unet_label(g, u, slice);
 	prediction = dtn_unet(g, u, *x, *t, *label);
 	*loss = dtn_loss(g, prediction, *target, s->loss);
 }
 
-uint64_t dtn_training_memory(const struct dtn_settings *s, int type, int workers)
+uint64_t dtn_training_memory(const struct dtn_settings *s, int type, int slice, int workers)
 {
 	struct dtn_graph g;
 	dtn_id x, t, label, target, loss;
 	uint64_t arena, params;
 
-	dtn_training_graph(&g, s, type, &x, &t, &label, &target, &loss);
+	dtn_training_graph(&g, s, type, slice, &x, &t, &label, &target, &loss);
 	arena = dtn_plan(&g, loss, true);
 	params = g.params * sizeof(float);
 	dtn_graph_release(&g);
@@ -55,10 +56,11 @@ void dtn_trainer_init(struct dtn_trainer *r, const struct dtn_settings *s,
 	dtn_split_init(&r->split, data->images, s->held_back, s->seed);
 	dtn_epoch_init(&r->order, &r->split, s->seed);
 	dtn_schedule_init(&r->schedule, &s->schedule);
-	dtn_training_graph(&r->graph, s, type, &r->x, &r->t, &r->label, &r->target, &r->loss);
+	r->slice = dtn_fit_slice(s, backend, type);
+	dtn_training_graph(&r->graph, s, type, r->slice, &r->x, &r->t, &r->label, &r->target,
+			   &r->loss);
 	dtn_net_init(&r->net, &r->graph, r->loss, true, backend, workers, NULL);
 	dtn_optim_init(&r->optim, &r->net, s);
-	r->slice = dtn_unet_slice(&s->unet);
 	r->images = s->batch * s->accum;
 	r->slices = (r->images + r->slice - 1) / r->slice;
 	r->weight = dtn_alloc((size_t)s->schedule.steps, sizeof(float));
@@ -69,6 +71,8 @@ void dtn_trainer_init(struct dtn_trainer *r, const struct dtn_settings *s,
 	r->scratch = dtn_alloc((size_t)workers, sizeof(*r->scratch));
 	for (int w = 0; w < workers; w++)
 		dtn_scratch_init(&r->scratch[w], data);
+	if (backend->queue)
+		r->queued = dtn_queued_open(r);
 }
 
 void dtn_trainer_start(struct dtn_trainer *r)
@@ -81,10 +85,15 @@ void dtn_trainer_start(struct dtn_trainer *r)
 void dtn_trainer_ready(struct dtn_trainer *r)
 {
 	dtn_net_pack(&r->net);
+	if (r->queued)
+		dtn_queued_ready(r->queued);
 }
 
 void dtn_trainer_release(struct dtn_trainer *r)
 {
+	if (r->queued)
+		dtn_queued_close(r->queued);
+	free(r->mirror.param);
 	for (int w = 0; w < r->net.workers; w++)
 		dtn_scratch_release(&r->scratch[w]);
 	free(r->scratch);
@@ -101,6 +110,11 @@ void dtn_trainer_release(struct dtn_trainer *r)
 
 /* --- a slice --------------------------------------------------------------------------------- */
 
+bool dtn_mirrored(const struct dtn_settings *s, uint64_t position)
+{
+	return s->flip && dtn_rng_below(dtn_rng(s->seed, DTN_RNG_FLIP, position, 0), 0, 2);
+}
+
 /* Sample `position` as image j of the run's slice. */
 static int prepare(const struct dtn_trainer *r, struct dtn_run *run, int j, uint32_t image,
 		   uint64_t position)
@@ -109,10 +123,8 @@ static int prepare(const struct dtn_trainer *r, struct dtn_run *run, int j, uint
 	uint64_t seed = r->settings->seed;
 	size_t n = r->data->image_bytes, at = (size_t)j * n;
 	int T = r->settings->schedule.steps, t;
-	bool mirror = r->settings->flip &&
-		      dtn_rng_below(dtn_rng(seed, DTN_RNG_FLIP, position, 0), 0, 2);
 
-	dtn_image(scratch, r->data, image, mirror);
+	dtn_image(scratch, r->data, image, dtn_mirrored(r->settings, position));
 	t = dtn_timestep_of(seed, position, T);
 	dtn_noise_of(seed, position, scratch->eps, n);
 	dtn_add_noise(&r->schedule, t, (float *)dtn_value(run, r->x) + at, scratch->x0,
@@ -162,9 +174,10 @@ static void slice_job(void *arg, struct dtn_run *run, int slice)
 
 /* --- a step ---------------------------------------------------------------------------------- */
 
-struct dtn_step dtn_trainer_step(struct dtn_trainer *r, double done)
+/* Without a queue. */
+static struct dtn_step make_step(struct dtn_trainer *r, double done)
 {
-	struct dtn_counters *c = &r->counters;
+	const struct dtn_counters *c = &r->counters;
 	int64_t update = c->step - c->skipped;
 	struct dtn_step s = { .rate = dtn_rate(r->settings, update, done) };
 
@@ -177,10 +190,49 @@ struct dtn_step dtn_trainer_step(struct dtn_trainer *r, double done)
 	s.finite = isfinite(s.loss) && isfinite(s.norm);
 	if (s.finite)
 		dtn_optim_update(&r->optim, update, s.rate, s.norm);
+	return s;
+}
+
+void dtn_trainer_ask(struct dtn_trainer *r, double done)
+{
+	if (r->queued)
+		dtn_queued_ask(r->queued, done);
+	else
+		r->report[r->told++] = make_step(r, done);
+	r->ahead++;
+}
+
+void dtn_trainer_settle(struct dtn_trainer *r)
+{
+	if (r->queued && r->ahead > 0)
+		dtn_queued_settle(r->queued, r->report, r->ahead);
+	r->told = r->ahead;
+}
+
+bool dtn_trainer_next(struct dtn_trainer *r, struct dtn_step *s)
+{
+	struct dtn_counters *c = &r->counters;
+
+	if (r->taken == r->told)
+		return false;
+	*s = r->report[r->taken++];
+	if (r->taken == r->told)
+		r->taken = r->told = 0;
+	r->ahead--;
 	c->step++;
 	c->sample += r->images;
-	c->skipped += !s.finite;
-	r->bad = s.finite ? 0 : r->bad + 1;
+	c->skipped += !s->finite;
+	r->bad = s->finite ? 0 : r->bad + 1;
+	return true;
+}
+
+struct dtn_step dtn_trainer_step(struct dtn_trainer *r, double done)
+{
+	struct dtn_step s;
+
+	dtn_trainer_ask(r, done);
+	dtn_trainer_settle(r);
+	dtn_trainer_next(r, &s);
 	return s;
 }
 

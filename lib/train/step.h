@@ -6,6 +6,9 @@
 #include "lib/train/batch.h"
 #include "lib/train/optim.h"
 
+/* What a step did. */
+struct dtn_step { double loss, norm, rate; bool finite; };
+
 struct dtn_trainer {
 	const struct dtn_settings *settings;
 	const struct dtn_data *data;
@@ -21,19 +24,21 @@ struct dtn_trainer {
 	uint32_t *pick;                 /* images of this step [images] */
 	double *losses;                 /* weighted, of this step [images] */
 	struct dtn_scratch *scratch;    /* per worker */
-	struct dtn_counters counters;
-	int bad;                        /* steps in a row that were not finite, until now */
+	struct dtn_counters counters;   /* of the steps that dtn_trainer_next told of */
+	int bad;                        /* steps in a row that were not finite, until then */
+	int ahead;                      /* steps that were asked for since */
+	int told, taken;                /* of report[]: those that are there, those taken */
+	struct dtn_step report[DTN_REPORTS];
+	struct dtn_queued *queued;      /* NULL where the device has no queue */
+	struct dtn_weights mirror;      /* the host's, where the device has memory of its own */
 };
 
-/* What a step did. */
-struct dtn_step { double loss, norm, rate; bool finite; };
-
-/* Declare the network for training; no memory for it yet. */
-void dtn_training_graph(struct dtn_graph *, const struct dtn_settings *, int type, dtn_id *x,
-			dtn_id *t, dtn_id *label, dtn_id *target, dtn_id *loss);
+/* Declare the network for training on slices of so many images; no memory for it yet. */
+void dtn_training_graph(struct dtn_graph *, const struct dtn_settings *, int type, int slice,
+			dtn_id *x, dtn_id *t, dtn_id *label, dtn_id *target, dtn_id *loss);
 
 /* Bytes that training will take with so many workers, the data not counted. */
-uint64_t dtn_training_memory(const struct dtn_settings *, int type, int workers);
+uint64_t dtn_training_memory(const struct dtn_settings *, int type, int slice, int workers);
 
 /* The weights are not set: dtn_trainer_start, or a reader does it before dtn_trainer_ready. */
 void dtn_trainer_init(struct dtn_trainer *, const struct dtn_settings *, const struct dtn_data *,
@@ -42,8 +47,24 @@ void dtn_trainer_start(struct dtn_trainer *);
 void dtn_trainer_ready(struct dtn_trainer *);
 void dtn_trainer_release(struct dtn_trainer *);
 
-/* `done`: how far the run is, 0 .. 1, for the decay of the learning rate. */
+/* Is the sample at this position mirrored? */
+bool dtn_mirrored(const struct dtn_settings *, uint64_t position);
+
+/* Ask for a step, at most DTN_REPORTS of them; wait until all asked for are done; take the next
+ * report, all of them before another step is asked for.  Without a queue a step is done when it is
+ * asked for.  `done`: how far the run is, 0 .. 1, for the decay of the learning rate. */
+void dtn_trainer_ask(struct dtn_trainer *, double done);
+void dtn_trainer_settle(struct dtn_trainer *);
+bool dtn_trainer_next(struct dtn_trainer *, struct dtn_step *);
+
+/* All three. */
 struct dtn_step dtn_trainer_step(struct dtn_trainer *, double done);
+
+/* Arrays of the host: for weights to come, which dtn_trainer_put then gives to the device; and with
+ * those that the device has, m and v only if `whole`.  No steps may be ahead. */
+struct dtn_weights dtn_trainer_room(struct dtn_trainer *);
+void dtn_trainer_put(struct dtn_trainer *);
+struct dtn_weights dtn_trainer_get(struct dtn_trainer *, bool whole);
 
 /* Are all weights and averages finite? */
 bool dtn_trainer_finite(struct dtn_trainer *);

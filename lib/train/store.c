@@ -77,15 +77,14 @@ void dtn_store_warn(const struct dtn_store *s)
 
 static void write_model(struct dtn_store *s, const char *path, struct dtn_trainer *r, bool whole)
 {
-	struct dtn_weights weights = {
-		r->net.param, r->optim.ema, whole ? r->optim.m : NULL, whole ? r->optim.v : NULL
-	};
+	struct dtn_weights weights;
 	struct dtn_output out;
 	struct dtn_writer *writer;
 
 	if (!dtn_trainer_finite(r))
 		dtn_die(DTN_ENV, "the weights are not finite after step %lld: %s is left as it was",
 			(long long)r->counters.step, path);
+	weights = dtn_trainer_get(r, whole);
 	dtn_meta_set(&s->model.meta, "train.step", "%lld", (long long)r->counters.step);
 	dtn_output_open(&out, path, s->force);
 	writer = dtn_writer_open(&out, s->level, s->threads);

@@ -18,10 +18,19 @@ enum {
 	SAVE_SECONDS = 600              /* without --save-every */
 };
 
+/* How long steps may go on before somebody looks at what they did. */
+static const double SETTLE_SECONDS = 0.2;
+
 /* Seconds of training, in all runs if --time was given in all. */
 static double elapsed(const struct dtn_session *s)
 {
 	return s->before + dtn_seconds() - s->begun;
+}
+
+/* Steps that were made or asked for. */
+static int64_t asked(const struct dtn_session *s)
+{
+	return s->trainer.counters.step + s->trainer.ahead;
 }
 
 /* How far the run is by the limit that is nearest, 0 .. 1. */
@@ -30,7 +39,7 @@ static double done(const struct dtn_session *s)
 	double steps = 0, time = 0;
 
 	if (s->limits.steps)
-		steps = (double)s->trainer.counters.step / (double)s->limits.steps;
+		steps = (double)asked(s) / (double)s->limits.steps;
 	if (s->limits.seconds)
 		time = elapsed(s) / s->limits.seconds;
 	return fmin(fmax(steps, time), 1);
@@ -39,11 +48,11 @@ static double done(const struct dtn_session *s)
 /* `last`: how long the last step took.  A step that would end after the time is not begun. */
 static bool reached(const struct dtn_session *s, double last)
 {
-	const struct dtn_counters *c = &s->trainer.counters;
+	int64_t step = asked(s);
 
-	if (s->limits.steps && c->step >= s->limits.steps)
+	if (s->limits.steps && step >= s->limits.steps)
 		return true;
-	return s->limits.seconds && c->step > 0 && elapsed(s) + last > s->limits.seconds;
+	return s->limits.seconds && step > 0 && elapsed(s) + last > s->limits.seconds;
 }
 
 static void save(struct dtn_session *s, const char *path)
@@ -109,7 +118,7 @@ static void say_validation(struct dtn_session *s, const struct dtn_validation *v
 		 v->loss, bins);
 }
 
-/* After a step: what is due. */
+/* After a step was told of: what is due. */
 static void attend(struct dtn_session *s, const struct dtn_step *step, double seconds)
 {
 	struct dtn_trainer *r = &s->trainer;
@@ -118,7 +127,7 @@ static void attend(struct dtn_session *s, const struct dtn_step *step, double se
 	bool regular = number % s->val_every == 0, validate;
 
 	dtn_progress_step(&s->progress, number, step, r->images, seconds);
-	validate = s->validates && (regular || reached(s, seconds));
+	validate = s->validates && (regular || (r->ahead == 0 && reached(s, seconds)));
 	if (validate) {
 		v = dtn_validate(&s->validator);
 		say_validation(s, &v);
@@ -144,18 +153,42 @@ static void complain(struct dtn_session *s, const struct dtn_step *step)
 	dtn_warn("step %lld is skipped: loss %g, gradient %g", number, step->loss, step->norm);
 }
 
+/* Is it time to wait for the steps that were asked for?  Only now and then, but whenever something
+ * is due after the last of them. */
+static bool to_settle(const struct dtn_session *s, double start)
+{
+	int64_t step = asked(s), every = s->job->save_every;
+
+	return !s->trainer.queued || s->trainer.ahead == DTN_REPORTS || dtn_interrupted() ||
+	       (s->validates && step % s->val_every == 0) || (every && step % every == 0) ||
+	       dtn_seconds() - start > SETTLE_SECONDS;
+}
+
 static void loop(struct dtn_session *s)
 {
-	double seconds = 0;
+	struct dtn_trainer *r = &s->trainer;
+	double seconds = 0, start = 0;
+	struct dtn_step step;
 
-	while (!reached(s, seconds)) {
-		double start = dtn_seconds();
-		struct dtn_step step = dtn_trainer_step(&s->trainer, done(s));
+	for (;;) {
+		bool end = reached(s, seconds);
 
-		seconds = dtn_seconds() - start;
-		if (!step.finite)
-			complain(s, &step);
-		attend(s, &step, seconds);
+		if (end && r->ahead == 0)
+			break;
+		if (r->ahead == 0)
+			start = dtn_seconds();
+		if (!end) {
+			dtn_trainer_ask(r, done(s));
+			if (!to_settle(s, start))
+				continue;
+		}
+		dtn_trainer_settle(r);
+		seconds = (dtn_seconds() - start) / r->ahead;
+		while (dtn_trainer_next(r, &step)) {
+			if (!step.finite)
+				complain(s, &step);
+			attend(s, &step, seconds);
+		}
 		if (dtn_interrupted())
 			interrupt(s, dtn_interrupted());
 		save_now_and_then(s);

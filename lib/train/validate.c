@@ -27,9 +27,9 @@ void dtn_validator_init(struct dtn_validator *v, const struct dtn_trainer *r,
 	v->evaluations = v->images > MOST ? MOST : (int)v->images;
 	while (v->evaluations < FEWEST)
 		v->evaluations += (int)v->images;
-	v->slice = dtn_unet_slice(&s->unet);
-	dtn_training_graph(&v->graph, s, r->graph.type, &v->x, &v->t, &v->label, &v->target,
-			   &v->loss);
+	v->slice = r->slice;
+	dtn_training_graph(&v->graph, s, r->graph.type, v->slice, &v->x, &v->t, &v->label,
+			   &v->target, &v->loss);
 	dtn_net_init(&v->net, &v->graph, v->loss, false, r->net.backend, r->net.workers,
 		     r->optim.ema);
 	v->losses = dtn_alloc((size_t)v->evaluations, sizeof(double));
@@ -68,11 +68,11 @@ static void prepare(const struct dtn_validator *v, struct dtn_run *run, int j, i
 
 	dtn_image(scratch, v->data, v->image ? v->image[number] : number, false);
 	dtn_rng_normal(dtn_rng(seed, DTN_RNG_VALIDATION, (uint64_t)i, 0), scratch->eps, n);
-	dtn_add_noise(&r->schedule, t, (float *)dtn_value(run, v->x) + at, scratch->x0,
+	dtn_add_noise(&r->schedule, t, (float *)dtn_stage(run, v->x) + at, scratch->x0,
 		      scratch->eps, n);
-	dtn_target(&r->schedule, t, r->settings->predict, (float *)dtn_value(run, v->target) + at,
+	dtn_target(&r->schedule, t, r->settings->predict, (float *)dtn_stage(run, v->target) + at,
 		   scratch->x0, scratch->eps, n);
-	((int32_t *)dtn_value(run, v->t))[j] = t;
+	((int32_t *)dtn_stage(run, v->t))[j] = t;
 }
 
 static void slice_job(void *arg, struct dtn_run *run, int slice)
@@ -84,8 +84,11 @@ static void slice_job(void *arg, struct dtn_run *run, int slice)
 	/* A last slice that is not full repeats its last evaluation. */
 	for (int j = 0; j < v->slice; j++)
 		prepare(v, run, j, first + j < v->evaluations ? first + j : v->evaluations - 1);
+	dtn_send(run, v->x);
+	dtn_send(run, v->target);
+	dtn_send(run, v->t);
 	dtn_forward(run);
-	loss = dtn_value(run, v->loss);
+	loss = dtn_fetch(run, v->loss);
 	for (int j = 0; j < v->slice && first + j < v->evaluations; j++)
 		v->losses[first + j] = (double)loss[j] * v->trainer->weight[timestep(v, first + j)];
 }

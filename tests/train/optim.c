@@ -79,7 +79,8 @@ static void steps(struct dtn_settings s, const char *name)
 	double worst = 0, norms = 0;
 	size_t n;
 
-	dtn_training_graph(&g, &s, DTN_F32, &x, &t, &label, &target, &loss);
+	dtn_training_graph(&g, &s, DTN_F32, dtn_unet_slice(&s.unet), &x, &t, &label, &target,
+			   &loss);
 	dtn_net_init(&net, &g, loss, true, dtn_cpu(NULL), 2, NULL);
 	dtn_net_initialise(&net, 3);
 	dtn_optim_init(&o, &net, &s);
