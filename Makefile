@@ -5,6 +5,7 @@
 #     make check       install what is missing, run every test; ends with "N passed, N failed"
 #     make check-long  the same, and the programs with sanitizers too
 #     make bench       measure speed and memory on this machine
+#     make check-cuda  compare an NVIDIA GPU with the CPU;  make bench-cuda  measure it
 #     make install     into PREFIX (/usr/local), below DESTDIR;  make uninstall
 #     make clean
 #
@@ -17,6 +18,9 @@ DATADIR    = $(PREFIX)/share
 MANDIR     = $(DATADIR)/man
 OPT        = $(if $(SAN),-O1 -g,-O3 -g)
 WARN       = -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings
+# make CUDA=no leaves the CUDA backend out; CUDA_ARCH="90" compiles it for these GPUs, and later ones.
+CUDA_ARCH  = 80 90
+NVCC       = $(firstword $(shell command -v nvcc) $(wildcard /usr/local/cuda/bin/nvcc) nvcc)
 # SAN=1 watches addresses and undefined behaviour, SAN=thread watches for races.
 
 # --- what is compiled how ---------------------------------------------------------------------------
@@ -35,6 +39,8 @@ DTN_CFLAGS  = -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -I. -ffp-contract=off -fno-m
               -fno-trapping-math -pthread $(SANFLAGS) \
               $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null) $(CFLAGS)
 DTN_LDFLAGS = -pthread -Wl,--as-needed $(SANFLAGS) $(LDFLAGS)
+# What a backend in a shared object takes from the program that loads it.
+EXPORT      = -Wl,--export-dynamic-symbol=dtn_*
 
 PROGRAMS  = $(patsubst cmd/%.c,%,$(wildcard cmd/dtn-*.c))
 SOURCES   = $(wildcard lib/*.c lib/*/*.c lib/*/*/*.c format/*.c kernels/*.c)
@@ -61,19 +67,49 @@ STANDIN_TESTS = $(if $(filter thread,$(SAN)),,$(patsubst %.cu,$(BUILD)/%,$(wildc
 TESTS     = $(patsubst %.c,$(BUILD)/%,$(filter-out %/harness.c,$(wildcard tests/*.c tests/*/*.c))) \
             $(STANDIN_TESTS)
 
+# The CUDA backend, where it can be compiled; whether that is so is asked once (remove $(BUILD)/cuda.mk
+# to ask again).
+CUDA_SOURCES = $(wildcard kernels/cuda/*.cu)
+PLUGIN       = $(if $(filter yes,$(CUDA_FOUND)),$(BUILD)/lib/dtn/dtn-cuda.so)
+ifeq ($(SAN)$(CUDA)$(filter clean uninstall,$(MAKECMDGOALS)),)
+-include $(BUILD)/cuda.mk
+endif
+NVCC_FLAGS   = -std=c++17 -O3 -I. -Xcompiler -fPIC,-Wall,-Wextra,-Wno-missing-field-initializers \
+               $(foreach a,$(CUDA_ARCH),-gencode arch=compute_$(a),code=sm_$(a)) \
+               -gencode arch=compute_$(lastword $(CUDA_ARCH)),code=compute_$(lastword $(CUDA_ARCH))
+
 all: $(BINARIES) $(BUILD)/completions/done
+
+cuda: $(PLUGIN)
 
 $(BUILD)/bin/%: $(BUILD)/cmd/%.o $(LIBDTN)
 	@mkdir -p $(@D)
-	$(CC) $(DTN_LDFLAGS) -o $@ $< $(LIBDTN) $(LIBS)
+	$(CC) $(DTN_LDFLAGS) $(EXPORT) -o $@ $< $(LIBDTN) $(LIBS)
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBDTN)
 	@mkdir -p $(@D)
-	$(CC) $(DTN_LDFLAGS) -o $@ $< $(LIBDTN) $(LIBS)
+	$(CC) $(DTN_LDFLAGS) $(EXPORT) -o $@ $< $(LIBDTN) $(LIBS)
 
 $(BUILD)/tests/op/%: $(BUILD)/tests/op/%.o $(BUILD)/tests/op/harness.o $(LIBDTN)
 	@mkdir -p $(@D)
-	$(CC) $(DTN_LDFLAGS) -o $@ $< $(BUILD)/tests/op/harness.o $(LIBDTN) $(LIBS)
+	$(CC) $(DTN_LDFLAGS) $(EXPORT) -o $@ $< $(BUILD)/tests/op/harness.o $(LIBDTN) $(LIBS)
+
+$(BUILD)/cuda.mk: scripts/probe-cuda
+	@mkdir -p $(@D)
+	@sh scripts/probe-cuda $(NVCC) > $@
+	@sed -n 's/CUDA_FOUND = yes/CUDA can be compiled here: dtn-cuda.so is built/p; \
+		s/CUDA_WHY = \(.*\)/no CUDA backend: \1/p' $@
+
+$(BUILD)/lib/dtn/dtn-cuda.so: $(CUDA_SOURCES:%.cu=$(BUILD)/%.o) $(BUILD)/kernels/cuda/table.o
+	@mkdir -p $(@D)
+	$(NVCC) $(NVCC_FLAGS) -shared -cudart shared -o $@ $^ -lcublas -lcublasLt \
+		-Xlinker -rpath,$(CUDA_LIB)
+
+$(BUILD)/kernels/cuda/%.o: kernels/cuda/%.cu $(BUILD)/settings-cuda
+	@mkdir -p $(@D)
+	$(NVCC) $(NVCC_FLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/kernels/cuda/table.o: private DTN_CFLAGS += -fPIC
 
 $(BUILD)/tests/cuda/%.o: tests/cuda/%.cc $(BUILD)/settings
 	@mkdir -p $(@D)
@@ -111,6 +147,11 @@ $(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
 $(BUILD)/settings: always
 	@mkdir -p $(@D)
 	@echo '$(CC) $(subst ','\'',$(DTN_CFLAGS) $(CPPFLAGS) $(DTN_LDFLAGS))' > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+$(BUILD)/settings-cuda: always
+	@mkdir -p $(@D)
+	@echo '$(NVCC) $(NVCC_FLAGS)' > $@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 # For bash, zsh and fish, from what the programs say about themselves.
@@ -152,6 +193,8 @@ install: all
 	install -d $(addprefix $(DESTDIR),$(BINDIR) $(MANDIR)/man1 $(MANDIR)/man5 $(MANDIR)/man7 \
 		$(BASH) $(ZSH) $(FISH) $(DATADIR)/dtn)
 	install -m 755 $(BINARIES) $(DESTDIR)$(BINDIR)
+	$(if $(PLUGIN),install -d $(DESTDIR)$(BINDIR)/../lib/dtn)
+	$(if $(PLUGIN),install -m 755 $(PLUGIN) $(DESTDIR)$(BINDIR)/../lib/dtn)
 	install -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1
 	$(if $(MAN5),install -m 644 $(MAN5) $(DESTDIR)$(MANDIR)/man5)
 	$(if $(MAN7),install -m 644 $(MAN7) $(DESTDIR)$(MANDIR)/man7)
@@ -161,7 +204,7 @@ install: all
 	$(if $(wildcard format/dtn.magic),install -m 644 format/dtn.magic $(DESTDIR)$(DATADIR)/dtn)
 
 uninstall:
-	cd $(DESTDIR)$(BINDIR) && rm -f $(PROGRAMS)
+	cd $(DESTDIR)$(BINDIR) && rm -f $(PROGRAMS) && rm -rf ../lib/dtn
 	cd $(DESTDIR)$(MANDIR) && rm -f $(MAN1:man/%=man1/%) $(MAN5:man/%=man5/%) $(MAN7:man/%=man7/%)
 	cd $(DESTDIR)$(DATADIR) && rm -rf dtn
 	cd $(DESTDIR)$(BASH) && rm -f $(PROGRAMS)
@@ -171,6 +214,6 @@ uninstall:
 clean:
 	rm -rf build
 
-.PHONY: all always check check-long demo bench install uninstall clean tests-built
+.PHONY: all always cuda check check-long demo bench install uninstall clean tests-built
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -6,6 +6,7 @@
 #include "format/summary.h"
 #include "lib/options.h"
 #include "lib/output.h"
+#include "lib/plugin.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -265,7 +266,7 @@ static void print(const struct job *job, const struct dtn_args *args)
 	dtn_output_open(&o, args->output, true);
 	out = dtn_output_stream(&o);
 	if (job->mode == DEVICES)
-		fputs("cpu\n", out);
+		dtn_list_devices(out);
 	else if (job->mode == JSON || args->operands == 0)
 		list(job, out, args->operands, args->operand);
 	else

@@ -2,23 +2,62 @@
 #include "lib/device.h"
 
 #include "lib/options.h"
+#include "lib/plugin.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+/* NULL: `why`. */
+static const struct dtn_backend *open_cuda(int number, const char **why)
+{
+	const struct dtn_plugin *plugin = dtn_cuda_plugin(why);
+
+	return plugin ? plugin->open(number, why) : NULL;
+}
+
+/* "cuda" or "cuda:NUMBER"; below 0: neither. */
+static int cuda_number(const char *name)
+{
+	char *end;
+	long n;
+
+	if (!strcmp(name, "cuda"))
+		return 0;
+	if (strncmp(name, "cuda:", 5) || name[5] < '0' || name[5] > '9')
+		return -1;
+	n = strtol(name + 5, &end, 10);
+	return *end || n > 1023 ? -1 : (int)n;
+}
+
+static const struct dtn_backend *automatic(void)
+{
+	const struct dtn_backend *backend = NULL;
+	const char *why = "no NVIDIA GPU";
+
+	if (dtn_cuda_likely())
+		backend = open_cuda(0, &why);
+	if (!backend)
+		dtn_say("no CUDA (%s): going on with the CPU", why);
+	return backend ? backend : dtn_cpu(NULL);
+}
 
 const struct dtn_backend *dtn_device(const char *name)
 {
 	const struct dtn_backend *backend;
+	const char *why = "this processor cannot run it";
 
-	if (!name || !strcmp(name, "auto") || !strcmp(name, "cpu"))
+	if (!name || !strcmp(name, "auto"))
+		backend = automatic();
+	else if (!strcmp(name, "cpu"))
 		backend = dtn_cpu(NULL);
 	else if (!strcmp(name, "cpu:v2") || !strcmp(name, "cpu:v3") || !strcmp(name, "cpu:v4"))
 		backend = dtn_cpu(name + 4);
-	else if (!strcmp(name, "cuda"))
-		dtn_die(DTN_ENV, "--device cuda: this build has no CUDA");
+	else if (cuda_number(name) >= 0)
+		backend = open_cuda(cuda_number(name), &why);
 	else
 		dtn_usage("--device %s: wants auto, cpu or cuda", name);
 	if (!backend)
-		dtn_die(DTN_ENV, "--device %s: this processor cannot run it", name ? name : "auto");
+		dtn_die(DTN_ENV, "--device %s: %s", name ? name : "auto", why);
 	return backend;
 }
 
