@@ -97,8 +97,6 @@ $(BUILD)/tests/op/%: $(BUILD)/tests/op/%.o $(BUILD)/tests/op/harness.o $(LIBDTN)
 $(BUILD)/cuda.mk: scripts/probe-cuda
 	@mkdir -p $(@D)
 	@sh scripts/probe-cuda $(NVCC) > $@
-	@sed -n 's/CUDA_FOUND = yes/CUDA can be compiled here: dtn-cuda.so is built/p; \
-		s/CUDA_WHY = \(.*\)/no CUDA backend: \1/p' $@
 
 $(BUILD)/lib/dtn/dtn-cuda.so: $(CUDA_SOURCES:%.cu=$(BUILD)/%.o) $(BUILD)/kernels/cuda/table.o
 	@mkdir -p $(@D)

@@ -4,11 +4,11 @@
  * one piece that is launched as a whole. */
 #include "kernels/cuda/cuda.h"
 
-#include <stdio.h>
-
 extern "C" {
 #include "kernels/cuda/device.h"
 }
+
+#include <stdio.h>
 
 enum { MARKS = 8, LEAST = 80 };         /* compute capability 8.0: bf16 products, cp.async */
 
