@@ -13,6 +13,8 @@
 
 #define VARIANCES "small|large"
 
+enum { MOST_AT_ONCE = 256 };            /* on a device that takes them all at once */
+
 static const struct dtn_option options[] = {
 	{ "number", 'n', "N", "make N images (default: 64)" },
 	{ "sampler", 0, "NAME", "ddim|ddpm (default: ddim)" },
@@ -228,18 +230,24 @@ static void make_images(struct sink *sink, const struct wishes *w, const struct 
 		.first = w->first, .n = w->n, .frames = w->frames, .x0_frames = w->trace_x0,
 		.type = sink->type, .emit = emit, .progress = progress, .arg = sink
 	};
+	float *param;
 	int workers;
 
 	share_out(w, args, g->slice, &workers, &s.slots);
+	if (backend->queue)
+		workers = s.slots = 1;
 	dtn_schedule_init(&schedule, &model->schedule);
 	dtn_sampler_init(&sampler, &w->sampler, &schedule, model->predict);
-	dtn_net_init(&net, &g->graph, g->prediction, false, backend, workers, weights);
+	param = dtn_on_device(backend, weights, g->graph.params);
+	dtn_net_init(&net, &g->graph, g->prediction, false, backend, workers, param);
 	dtn_net_pack(&net);
 	sink->begun = dtn_seconds();
 	dtn_sample(&s);
 	dtn_line_clear(&sink->line);
 	dtn_say("%d images in %.2f s", w->n, dtn_seconds() - sink->begun);
 	dtn_net_release(&net);
+	if (param != weights)
+		backend->free(param);
 	dtn_sampler_release(&sampler);
 	dtn_schedule_release(&schedule);
 }
@@ -248,6 +256,7 @@ static void run(struct wishes *w, const struct dtn_args *args, struct sink *sink
 {
 	const struct dtn_backend *backend = dtn_device(w->device);
 	const int type = dtn_precision(backend, w->precision, NULL);
+	int at_once;
 	struct dtn_sampling_graph g;
 	struct dtn_model model;
 	struct dtn_reader *reader = dtn_model_open(&model, args->operands ? args->operand[0] : "-");
@@ -257,7 +266,9 @@ static void run(struct wishes *w, const struct dtn_args *args, struct sink *sink
 	char hash[17];
 
 	check_steps(w, &model);
-	dtn_sampling_graph(&g, &model.unet, type);
+	at_once = dtn_sampling_slice(&model.unet, backend, type,
+				     smaller(w->batch ? w->batch : MOST_AT_ONCE, w->n));
+	dtn_sampling_graph(&g, &model.unet, type, at_once);
 	weights = read_weights(reader, &model, &g.graph, averaged);
 	dtn_reader_close(reader);
 	dtn_model_hash(hash, &model, &g.graph, weights);

@@ -2,6 +2,8 @@
 #include "lib/diffusion/sample.h"
 
 #include "lib/diffusion/noise.h"
+#include "lib/diffusion/queued.h"
+#include "lib/nn/plan.h"
 #include "lib/rng.h"
 
 #include <pthread.h>
@@ -37,11 +39,12 @@ struct all {
 	uint64_t begin;                 /* of the first slice */
 	atomic_llong done;              /* steps */
 	pthread_mutex_t showing;
+	struct dtn_way *way;            /* NULL: the host makes the steps */
 };
 
-void dtn_sampling_graph(struct dtn_sampling_graph *g, const struct dtn_unet *u, int type)
+void dtn_sampling_graph(struct dtn_sampling_graph *g, const struct dtn_unet *u, int type, int slice)
 {
-	int S = g->slice = dtn_unet_slice(u);
+	int S = g->slice = slice;
 
 	dtn_graph_init(&g->graph, type);
 	g->x = dtn_input(&g->graph, "x", DTN_F32,
@@ -49,6 +52,24 @@ void dtn_sampling_graph(struct dtn_sampling_graph *g, const struct dtn_unet *u, 
 	g->t = dtn_input(&g->graph, "t", DTN_I32, (struct dtn_shape){ 1, { S } });
 	g->label = dtn_unet_label(&g->graph, u, S);
 	g->prediction = dtn_unet(&g->graph, u, g->x, g->t, g->label);
+}
+
+int dtn_sampling_slice(const struct dtn_unet *u, const struct dtn_backend *b, int type, int most)
+{
+	size_t have = b->queue ? b->queue->memory() / 10 * 8 : 0, wanted;
+	struct dtn_sampling_graph g;
+	int slice = most;
+
+	if (!b->queue)
+		return dtn_unet_slice(u);
+	for (;; slice = (slice + 1) / 2) {
+		dtn_sampling_graph(&g, u, type, slice);
+		wanted = dtn_plan(&g.graph, g.prediction, false) +
+			 3 * g.graph.params * sizeof(float);
+		dtn_graph_release(&g.graph);
+		if (wanted <= have || slice == 1)
+			return slice;
+	}
 }
 
 void dtn_to_u8(uint8_t *to, const float *x, size_t n)
@@ -132,6 +153,30 @@ static void count_step(struct all *all)
 	}
 }
 
+/* Is a frame due after i steps, number f being the next? */
+static bool frame_due(const struct dtn_sampling *s, int f, int i)
+{
+	return f < s->frames && frame_step(f, s->frames, s->sampler->config.steps) == i;
+}
+
+static void queued_way(struct all *all, struct worker *w, uint64_t first, char *result)
+{
+	const struct dtn_sampling *s = all->s;
+	int f = 0;
+
+	dtn_way_start(all->way, first, NULL);
+	for (int i = 0; i <= s->sampler->config.steps; i++) {
+		if (i > 0) {
+			dtn_way_step(all->way);
+			count_step(all);
+		}
+		if (frame_due(s, f, i)) {
+			dtn_way_get(all->way, w->x);
+			f = keep_frames(all, result, w->x, f, i);
+		}
+	}
+}
+
 /* x_T to x_0, keeping the frames that are due.  `first`: index of the slice's first image. */
 static void whole_way(struct all *all, struct worker *w, struct dtn_run *run, uint64_t first,
 		      char *result)
@@ -140,6 +185,10 @@ static void whole_way(struct all *all, struct worker *w, struct dtn_run *run, ui
 	const int S = s->sampler->config.steps;
 	int f = 0;
 
+	if (all->way) {
+		queued_way(all, w, first, result);
+		return;
+	}
 	start(all, w, first);
 	for (int i = 0; i < S; i++) {
 		if (!s->x0_frames)
@@ -258,13 +307,16 @@ void dtn_sample(struct dtn_sampling *s)
 	struct all all = { .s = s, .image = dtn_shape_count(shape) / (size_t)shape.dim[0] };
 
 	all.sample_bytes = all.image * dtn_type_size(s->type);
-	all.begin = s->first / S * S;
+	all.begin = s->net->backend->queue ? s->first : s->first / S * S;
 	all.ring.slices = (int)((s->first + (uint64_t)s->n - all.begin + S - 1) / S);
 	pthread_mutex_init(&all.ring.lock, NULL);
 	pthread_mutex_init(&all.showing, NULL);
 	pthread_cond_init(&all.ring.moved, NULL);
 	get_memory(&all);
+	all.way = dtn_way_open(s);
 	dtn_net_each(s->net, all.ring.slices, one_slice, &all);
+	if (all.way)
+		dtn_way_close(all.way);
 	free_memory(&all);
 	pthread_cond_destroy(&all.ring.moved);
 	pthread_mutex_destroy(&all.showing);

@@ -4,6 +4,9 @@
  * are made in slices: the whole way of a slice, all steps, is one job of one worker, so workers
  * never wait for each other.  Slices begin at multiples of their size; an image outside of what is
  * wanted is made and dropped.  So an image has the same place in the same slice in every run.
+ *
+ * On a device with a queue the only worker makes large slices, which begin where it is wanted: what
+ * becomes of an image does not depend on the others there.
  */
 #ifndef DTN_SAMPLE_H
 #define DTN_SAMPLE_H
@@ -20,7 +23,11 @@ struct dtn_sampling_graph {
 };
 
 /* type: DTN_F32 or DTN_BF16. */
-void dtn_sampling_graph(struct dtn_sampling_graph *, const struct dtn_unet *, int type);
+void dtn_sampling_graph(struct dtn_sampling_graph *, const struct dtn_unet *, int type, int slice);
+
+/* How many images to make at once: on a device with a queue all, up to `most`, that fit; else the
+ * network decides. */
+int dtn_sampling_slice(const struct dtn_unet *, const struct dtn_backend *, int type, int most);
 
 struct dtn_sampling {
 	const struct dtn_sampling_graph *graph;

@@ -161,20 +161,31 @@ void dtn_sampler_x0(const struct dtn_sampler *s, int i, float *x0, const float *
 		x0[k] = clipped(cx * x[k] + co * output[k], bound);
 }
 
+void dtn_sampler_coefficients(const struct dtn_sampler *s, int i, struct dtn_coefficients *c)
+{
+	const struct linear x0 = x0_of(s->predict, dtn_alpha_bar(s->schedule, s->t[i]));
+	const struct step to = step_at(s, i);
+
+	*c = (struct dtn_coefficients){
+		.cx = (float)x0.x, .co = (float)x0.output, .bound = s->config.clip ? 1 : INFINITY,
+		.x0 = (float)to.x0, .x = (float)to.x, .output = (float)to.output,
+		.noise = dtn_sampler_noisy(s, i) ? (float)to.noise : 0, .t = s->t[i]
+	};
+}
+
 void dtn_sampler_step(const struct dtn_sampler *s, int i, float *x, const float *output,
 		      const float *z, size_t n)
 {
-	const struct linear c = x0_of(s->predict, dtn_alpha_bar(s->schedule, s->t[i]));
-	const struct step to = step_at(s, i);
-	const float cx = (float)c.x, co = (float)c.output, bound = s->config.clip ? 1 : INFINITY;
-	const float x0 = (float)to.x0, xx = (float)to.x, xo = (float)to.output,
-		    xz = (float)to.noise;
+	struct dtn_coefficients c;
+	float cx, co, bound, x0, xx, xo;
 
+	dtn_sampler_coefficients(s, i, &c);
+	cx = c.cx, co = c.co, bound = c.bound, x0 = c.x0, xx = c.x, xo = c.output;
 	for (size_t k = 0; k < n; k++) {
 		float image = clipped(cx * x[k] + co * output[k], bound);
 		x[k] = x0 * image + xx * x[k] + xo * output[k];
 	}
 	if (dtn_sampler_noisy(s, i))
 		for (size_t k = 0; k < n; k++)
-			x[k] += xz * z[k];
+			x[k] += c.noise * z[k];
 }

@@ -2,6 +2,7 @@
 #ifndef DTN_SAMPLER_H
 #define DTN_SAMPLER_H
 
+#include "kernels/backend.h"
 #include "lib/diffusion/schedule.h"
 
 enum dtn_sampler_kind { DTN_DDIM, DTN_DDPM };
@@ -39,9 +40,11 @@ void dtn_sampler_x0(const struct dtn_sampler *, int i, float *x0, const float *x
 		    const float *output, size_t n);
 
 /* One step: x at t[i] becomes x at t[i+1], through x_0.  z: N(0,1), [n], not read at the last
- * step or where the step has no noise (dtn_sampler_noisy). */
+ * step or where the step has no noise (dtn_sampler_noisy).  Its numbers, for a device that does
+ * the same. */
 void dtn_sampler_step(const struct dtn_sampler *, int i, float *x, const float *output,
 		      const float *z, size_t n);
+void dtn_sampler_coefficients(const struct dtn_sampler *, int i, struct dtn_coefficients *);
 bool dtn_sampler_noisy(const struct dtn_sampler *, int i);
 
 #endif

@@ -227,7 +227,7 @@ int main(void)
 	struct dtn_schedule_config config = { .steps = 50 };
 
 	dtn_schedule_init(&schedule, &config);
-	dtn_sampling_graph(&graph, &unet, DTN_F32);
+	dtn_sampling_graph(&graph, &unet, DTN_F32, dtn_unet_slice(&unet));
 	weights = dtn_alloc(graph.graph.params, sizeof(*weights));
 	dtn_rng_normal(dtn_rng(1, DTN_RNG_INIT, 0, 0), weights, graph.graph.params);
 	for (size_t i = 0; i < graph.graph.params; i++)
