@@ -57,8 +57,8 @@ BINARIES  = $(PROGRAMS:%=$(BUILD)/bin/%)
 # The kernels for CUDA, by the host's compiler: tests/cuda has headers named like CUDA's, and answers
 # the calls that -fsanitize=thread puts before each access to memory.
 STANDIN       = $(BUILD)/tests/cuda/dtn-cuda.so
-STANDIN_FLAGS = -std=c++17 -O1 -g -Wall -Wextra -Wno-missing-field-initializers -I. -Itests/cuda \
-                -ffp-contract=off -fPIC -pthread
+STANDIN_FLAGS = -std=c++17 -O1 -g -Wall -Wextra -Wno-missing-field-initializers \
+                -Wno-unknown-pragmas -I. -Itests/cuda -ffp-contract=off -fPIC -pthread
 STANDIN_PARTS = $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/cuda/*.cc))
 STANDIN_TESTS = $(if $(filter thread,$(SAN)),,$(patsubst %.cu,$(BUILD)/%,$(wildcard tests/cuda/*.cu)))
 
