@@ -1,6 +1,6 @@
 /* adam.c -- test the sweeps over parameters: Adam against the paper's formulas in f64, norm and
  * sum. */
-#include "kernels/backend.h"
+#include "tests/op/harness.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -62,18 +62,38 @@ static const char *check(const struct dtn_adam_call *c, const struct arrays *was
 	return NULL;
 }
 
+static struct arrays *on_device(const struct dtn_backend *backend, const struct arrays *a)
+{
+	struct arrays *d = backend->alloc(sizeof(*d));
+
+	backend->put(d, a, sizeof(*d));
+	return d;
+}
+
+static void from_device(struct arrays *a, const struct dtn_backend *backend, struct arrays *d)
+{
+	backend->get(a, d, sizeof(*a));
+	backend->free(d);
+}
+
 static int sweep(const char *isa, const struct dtn_backend *backend, int n, bool ema, float decay)
 {
 	static struct arrays was, is;
-	struct dtn_adam_call c = { is.param, is.m,	is.v,  ema ? is.ema : NULL,
-				   is.grad,  (size_t)n, 1e-3f, 0.9f,
-				   0.999f,   1e-8f,	decay, 0.19f,
-				   0.002f,   0.37f,	0.99f };
+	struct arrays *d;
+	struct dtn_adam_call c = { .n = (size_t)n, .rate = 1e-3f, .beta1 = 0.9f, .beta2 = 0.999f,
+				   .eps = 1e-8f, .decay = decay, .correct1 = 0.19f,
+				   .correct2 = 0.002f, .scale = 0.37f, .ema_decay = 0.99f };
 	const char *wrong = NULL;
 
 	fill(&was);
-	is = was;
+	d = on_device(backend, &was);
+	c.param = d->param;
+	c.m = d->m;
+	c.v = d->v;
+	c.ema = ema ? d->ema : NULL;
+	c.grad = d->grad;
 	backend->adam(&c);
+	from_device(&is, backend, d);
 	for (int i = 0; i < n && !wrong; i++)
 		wrong = check(&c, &was, &is, i);
 	if (!wrong && memcmp(is.param + n, was.param + n, (size_t)(MOST - n) * sizeof(float)) != 0)
@@ -86,16 +106,19 @@ static int sweep(const char *isa, const struct dtn_backend *backend, int n, bool
 static int sums(const char *isa, const struct dtn_backend *backend, int n)
 {
 	static struct arrays a;
+	struct arrays *d;
 	double want = 0, got;
 	bool right;
 
 	fill(&a);
+	memcpy(a.m, a.param, sizeof(a.m));
 	for (int i = 0; i < n; i++)
 		want += (double)a.grad[i] * (double)a.grad[i];
-	got = backend->norm2(a.grad, (size_t)n);
+	d = on_device(backend, &a);
+	got = backend->norm2(d->grad, (size_t)n);
 	right = fabs(got - want) <= 1e-12 * want;
-	memcpy(a.m, a.param, sizeof(a.m));
-	backend->add(a.m, a.grad, (size_t)n);
+	backend->add(d->m, d->grad, (size_t)n);
+	from_device(&a, backend, d);
 	for (int i = 0; i < MOST; i++)
 		right &= a.m[i] == (i < n ? a.param[i] + a.grad[i] : a.param[i]);
 	printf("%s norm2 and add %d, %s\n", right ? "ok" : "not ok", n, isa);
@@ -104,14 +127,15 @@ static int sums(const char *isa, const struct dtn_backend *backend, int n)
 
 int main(void)
 {
-	static const char *const isa[] = { "v2", "v3", "v4" };
+	static const char *const isa[] = { "v2", "v3", "v4", "cuda" };
 	int failed = 0;
 
-	for (int i = 0; i < 3; i++) {
-		const struct dtn_backend *backend = dtn_cpu(isa[i]);
+	for (int i = 0; i < 4; i++) {
+		const struct dtn_backend *backend =
+			i < 3 ? dtn_cpu(isa[i]) : dtn_test_cuda();
 
 		if (!backend) {
-			printf("ok adam, %s # skip: not on this processor\n", isa[i]);
+			printf("ok adam, %s # skip: not on this machine\n", isa[i]);
 			continue;
 		}
 		failed |= sweep(isa[i], backend, 4999, true, 0) |

@@ -1,0 +1,230 @@
+/* queue.c -- test what a device with a queue does before and after the network: noise, sampling,
+ * losses.  All of it but the loss has the CPU's bits. */
+#include "tests/op/device.h"
+
+#include "lib/diffusion/schedule.h"
+#include "lib/rng.h"
+
+#include <math.h>
+
+/* --- noise: the CPU's bits -------------------------------------------------------------------- */
+
+enum { S = 4, H = 5, W = 7, C = 3, IMAGE = H * W * C };
+
+static const uint64_t draw[2] = { 0x123456789abcdef0, 0xfedcba9876543210 };
+
+/* x_t and target of one sample as lib/train/step.c makes them. */
+static void by_cpu(const struct dtn_schedule *schedule, enum dtn_predict predict,
+		   const struct dtn_sample *s, const uint8_t *pixels, float *x, float *target)
+{
+	float x0[IMAGE], eps[IMAGE];
+
+	for (int y = 0; y < H; y++)
+		for (int i = 0; i < W; i++)
+			for (int c = 0; c < C; c++) {
+				int from = (y * W + (s->mirror ? W - 1 - i : i)) * C + c;
+				x0[(y * W + i) * C + c] =
+					(float)pixels[from] * (2.0f / 255) - 1;
+			}
+	dtn_rng_normal(dtn_rng(draw[0], DTN_RNG_NOISE, s->position, 0), eps, IMAGE);
+	dtn_add_noise(schedule, s->t, x, x0, eps, IMAGE);
+	dtn_target(schedule, s->t, predict, target, x0, eps, IMAGE);
+	for (int i = 0; s->empty && i < IMAGE; i++)
+		x[i] = target[i] = 0;
+}
+
+static void check_noise(const struct dtn_schedule *schedule, enum dtn_predict predict,
+			const char *name)
+{
+	static const int kind[] = { [DTN_EPS] = 0, [DTN_X0] = 1, [DTN_V] = 2 };
+	uint8_t pixels[S * IMAGE];
+	struct dtn_sample sample[S] = { { 0 } };
+	float x[S * IMAGE], target[S * IMAGE], dloss[S], want_x[IMAGE], want_target[IMAGE];
+	int32_t t[S];
+	struct dtn_noise_call call = { .S = S, .H = H, .W = W, .C = C, .predict = kind[predict],
+				       .purpose = DTN_RNG_NOISE };
+	const char *wrong = NULL;
+
+	for (int i = 0; i < S * IMAGE; i++)
+		pixels[i] = (uint8_t)bits();
+	for (int s = 0; s < S; s++) {
+		double ab;
+
+		sample[s].position = ((uint64_t)bits() << 32) + bits();
+		sample[s].t = (int32_t)(bits() % 1000);
+		sample[s].mirror = s % 2;
+		sample[s].empty = s == 3;
+		sample[s].gradient = number();
+		ab = dtn_alpha_bar(schedule, sample[s].t);
+		sample[s].image = (float)sqrt(ab);
+		sample[s].noise = (float)sqrt(1 - ab);
+	}
+	call.draw = sent(draw, sizeof(draw));
+	call.pixels = sent(pixels, sizeof(pixels));
+	call.sample = sent(sample, sizeof(sample));
+	call.x = garbage(sizeof(x));
+	call.target = garbage(sizeof(target));
+	call.t = garbage(sizeof(t));
+	call.dloss = garbage(sizeof(dloss));
+	device->queue->noise(&call);
+	receive(x, call.x, sizeof(x));
+	receive(target, call.target, sizeof(target));
+	receive(t, call.t, sizeof(t));
+	receive(dloss, call.dloss, sizeof(dloss));
+	device->free((void *)call.draw);
+	device->free((void *)call.pixels);
+	device->free((void *)call.sample);
+	for (int s = 0; s < S; s++) {
+		by_cpu(schedule, predict, &sample[s], pixels + s * IMAGE, want_x, want_target);
+		if (memcmp(want_x, x + s * IMAGE, sizeof(want_x)) != 0)
+			wrong = "x_t has other bits";
+		if (memcmp(want_target, target + s * IMAGE, sizeof(want_target)) != 0)
+			wrong = "the target has other bits";
+		if (t[s] != (sample[s].empty ? 0 : sample[s].t))
+			wrong = "t is wrong";
+		if (dloss[s] != (sample[s].empty ? 0 : sample[s].gradient))
+			wrong = "the loss's gradient is wrong";
+	}
+	judge(name, wrong);
+}
+
+/* --- sampling --------------------------------------------------------------------------------- */
+
+static void check_start(size_t image)
+{
+	float *x = malloc(S * image * sizeof(float)), *want = malloc(image * sizeof(float));
+	void *on = garbage(S * image * sizeof(float)), *from = sent(draw, sizeof(draw));
+	const char *wrong = NULL;
+
+	device->queue->start(on, from, S, image);
+	receive(x, on, S * image * sizeof(float));
+	device->free(from);
+	for (uint64_t s = 0; s < S; s++) {
+		dtn_rng_normal(dtn_rng(draw[0], DTN_RNG_START, draw[1] + s, 0), want, image);
+		if (memcmp(want, x + s * image, image * sizeof(float)) != 0)
+			wrong = "x_T has other bits";
+	}
+	judge(image == 1 ? "x_T of one number" : "x_T", wrong);
+	free(x);
+	free(want);
+}
+
+static float held(float x, float bound)
+{
+	return x > bound ? bound : x < -bound ? -bound : x;
+}
+
+/* The arithmetic of dtn_sampler_step, with coefficients of any kind. */
+static void step_by_cpu(const struct dtn_coefficients *k, int step, uint64_t image, float *x,
+			const float *output)
+{
+	float z[IMAGE];
+
+	dtn_rng_normal(dtn_rng(draw[0], DTN_RNG_STEP, draw[1] + image, (uint32_t)step), z, IMAGE);
+	for (int i = 0; i < IMAGE; i++) {
+		float x0 = held(k->cx * x[i] + k->co * output[i], k->bound);
+
+		x[i] = k->x0 * x0 + k->x * x[i] + k->output * output[i];
+		if (k->noise > 0)
+			x[i] += k->noise * z[i];
+	}
+}
+
+static void check_step(void)
+{
+	enum { STEPS = 3 };
+	struct dtn_coefficients table[STEPS + 1];
+	float x[S * IMAGE], output[S * IMAGE], got[S * IMAGE], input[S * IMAGE];
+	int32_t step = 0, t[S];
+	struct dtn_step_call call = { .S = S, .image = IMAGE };
+	const char *wrong = NULL;
+
+	for (int i = 0; i <= STEPS; i++)
+		table[i] = (struct dtn_coefficients){ number(), number(), i == 1 ? INFINITY : 0.5f,
+						      number(), number(), number(),
+						      i == 2 ? 0 : 0.7f, 900 - 17 * i };
+	for (int i = 0; i < S * IMAGE; i++) {
+		x[i] = 3 * number();
+		output[i] = number();
+	}
+	call.x = sent(x, sizeof(x));
+	call.output = sent(output, sizeof(output));
+	call.input = garbage(sizeof(input));
+	call.t = garbage(sizeof(t));
+	call.table = sent(table, sizeof(table));
+	call.step = sent(&step, sizeof(step));
+	call.draw = sent(draw, sizeof(draw));
+	for (int i = 0; i < STEPS; i++) {
+		device->queue->step(&call);
+		for (int s = 0; s < S; s++)
+			step_by_cpu(&table[i], i, (uint64_t)s, x + s * IMAGE, output + s * IMAGE);
+		device->get(got, call.x, sizeof(got));
+		device->get(input, call.input, sizeof(input));
+		device->get(t, call.t, sizeof(t));
+		if (memcmp(got, x, sizeof(x)) != 0)
+			wrong = "x has other bits";
+		if (memcmp(input, x, sizeof(x)) != 0)
+			wrong = "the network's input is not x";
+		for (int s = 0; s < S; s++)
+			if (t[s] != table[i + 1].t)
+				wrong = "t is not that of the next step";
+	}
+	judge("sampling steps", wrong);
+	device->free(call.x);
+	device->free((void *)call.output);
+	device->free(call.input);
+	device->free(call.t);
+	device->free((void *)call.table);
+	device->free(call.step);
+	device->free((void *)call.draw);
+}
+
+/* --- the end of a training step --------------------------------------------------------------- */
+
+static void check_tally(void)
+{
+	struct dtn_sample sample[S] = { { 0 } };
+	struct dtn_state state;
+	float loss[S];
+	double want = 0;
+	struct dtn_tally_call call = { .S = S, .first = true };
+
+	memset(&state, 0xff, sizeof(state));
+	for (int s = 0; s < S; s++) {
+		loss[s] = number();
+		sample[s].weight = number();
+		want += 2 * (double)loss[s] * (double)sample[s].weight;
+	}
+	call.state = sent(&state, sizeof(state));
+	call.loss = sent(loss, sizeof(loss));
+	call.sample = sent(sample, sizeof(sample));
+	device->queue->tally(&call);
+	call.first = false;
+	device->queue->tally(&call);
+	receive(&state, call.state, sizeof(state));
+	device->free((void *)call.loss);
+	device->free((void *)call.sample);
+	judge("tally", fabs(state.loss - want) <= 1e-12 ? NULL : "the loss is wrong");
+}
+
+int main(void)
+{
+	const struct dtn_schedule_config config = { .kind = DTN_LINEAR, .steps = 1000 };
+	struct dtn_schedule schedule;
+
+	device = dtn_test_cuda();
+	if (!device) {
+		printf("ok queue, cuda # skip: not on this machine\n");
+		return 0;
+	}
+	dtn_schedule_init(&schedule, &config);
+	check_noise(&schedule, DTN_EPS, "noise as target");
+	check_noise(&schedule, DTN_X0, "image as target");
+	check_noise(&schedule, DTN_V, "v as target");
+	dtn_schedule_release(&schedule);
+	check_start(1);
+	check_start(1000);
+	check_step();
+	check_tally();
+	return failed;
+}
