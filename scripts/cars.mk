@@ -1,0 +1,36 @@
+#!/usr/bin/make -f
+# cars.mk -- from a folder to a picture as rules of make: what is up to date is not made again
+#
+#     make -f scripts/cars.mk -j4 IMAGES=cars/
+#
+# Every program writes its -o FILE under another name until it is complete, so an interrupted run
+# leaves nothing that looks finished; interrupted training goes on where it was.  Sampling is in
+# four parts, which together are the 64 images that dtn-sample -n 64 makes; they may run side by
+# side.
+IMAGES = cars
+SIZE   = 32
+TIME   = 30m
+PARTS  = 0 16 32 48
+
+all: cars.png cars-loss.png
+
+cars.png: $(PARTS:%=cars-%.dtn)
+	dtn-cat $^ | dtn-png --scale 2 -o $@
+
+$(PARTS:%=cars-%.dtn): cars-%.dtn: cars.dtn
+	dtn-sample --first $* -n 16 -j 1 -o $@ $<
+
+cars-loss.png: cars.dtn
+	$(dir $(lastword $(MAKEFILE_LIST)))plot-loss cars.tsv $@
+
+cars.dtn: cars-train.dtn cars-val.dtn
+	dtn-train --flip --val cars-val.dtn --time $(TIME) $(if $(wildcard $@.ckpt),--resume) \
+		--log cars.tsv -o $@ cars-train.dtn
+
+cars-train.dtn cars-val.dtn &: cars-images.dtn
+	dtn-cat --shuffle 1 --split 0.9 -o cars-train.dtn -o cars-val.dtn $<
+
+cars-images.dtn: $(IMAGES)
+	dtn-load -s $(SIZE) --skip-bad -o $@ $<
+
+.PHONY: all
