@@ -121,6 +121,16 @@ $(BUILD)/tests/cuda/kernels/%.o: kernels/cuda/%.cu $(BUILD)/settings
 	@mkdir -p $(@D)
 	$(CXX) -x c++ $(STANDIN_FLAGS) -fsanitize=thread -MMD -MP -c -o $@ $<
 
+$(BUILD)/tests/cuda/kernels/table.o: kernels/cuda/table.c $(BUILD)/settings
+	@mkdir -p $(@D)
+	$(CC) $(DTN_CFLAGS) -fPIC -MMD -MP -c -o $@ $<
+
+# The whole backend; what it takes from the program is found there when it is loaded.
+$(STANDIN): $(STANDIN_PARTS) $(CUDA_SOURCES:kernels/cuda/%.cu=$(BUILD)/tests/cuda/kernels/%.o) \
+		$(BUILD)/tests/cuda/kernels/table.o
+	@mkdir -p $(@D)
+	$(CXX) $(DTN_LDFLAGS) -shared -o $@ $^
+
 $(BUILD)/tests/cuda/%: $(BUILD)/tests/cuda/%.o $(BUILD)/tests/cuda/kernels/stream.o \
 		$(STANDIN_PARTS) $(LIBDTN)
 	@mkdir -p $(@D)
