@@ -127,10 +127,12 @@ sizes sizes_of(const dtn_call *c)
 	return { rows, (int)rows, w[0], w[1], c->y->type };
 }
 
-/* [K,C] as it is or in bf16. */
-const void *weights(const dtn_call *c)
+/* [K,C] as it is, or in bf16 with rows of whole 16 bytes, as convolutions have them. */
+matrix weights(const dtn_call *c, const sizes &s, cublasOperation_t op)
 {
-	return c->y->type == DTN_BF16 ? c->packed : c->x[1];
+	if (s.type == DTN_BF16)
+		return { c->packed, op, cuda_conv_padded(s.C, s.type) };
+	return { c->x[1], op, s.C };
 }
 
 void *open(const dtn_call *c)
@@ -147,25 +149,17 @@ void *open(const dtn_call *c)
 
 size_t packed(const dtn_call *c)
 {
-	return c->y->type == DTN_BF16 ? dtn_shape_count(c->in[1]->shape) * sizeof(bf16) : 0;
-}
+	const sizes s = sizes_of(c);
 
-enum { CAST = 256 };
-
-__global__ void __launch_bounds__(CAST) cast(bf16 *to, const float *from, size_t n)
-{
-	const size_t i = (size_t)blockIdx.x * CAST + threadIdx.x;
-
-	if (i < n)
-		set(to[i], from[i]);
+	return s.type == DTN_BF16 ? (size_t)s.K * cuda_conv_padded(s.C, s.type) * sizeof(bf16) : 0;
 }
 
 void pack_weights(const dtn_call *c, void *to)
 {
-	const size_t n = dtn_shape_count(c->in[1]->shape);
+	const sizes s = sizes_of(c);
 
-	if (c->y->type == DTN_BF16)
-		LAUNCH(cast, cuda_blocks(n, CAST), CAST, 0, (bf16 *)to, (const float *)c->x[1], n);
+	if (s.type == DTN_BF16)
+		cuda_conv_pack((const float *)c->x[1], s.K, s.C, 1, s.type, to, nullptr);
 }
 
 size_t scratch(const dtn_call *c)
@@ -180,7 +174,7 @@ void forward(const dtn_call *c)
 	const sizes s = sizes_of(c);
 
 	BY_TYPE(s.type, begin_y, c, s.rows, s.K);
-	multiply(s.type, s.K, s.M, s.C, { weights(c), CUBLAS_OP_T, s.C },
+	multiply(s.type, s.K, s.M, s.C, weights(c, s, CUBLAS_OP_T),
 		 { c->x[0], CUBLAS_OP_N, s.C }, c->out, s.type, true);
 }
 
@@ -191,7 +185,7 @@ void backward(const dtn_call *c)
 	if (c->dx[3])
 		cuda_conv_copy(c->dx[3], c->dout, s.type, s.rows * (size_t)s.K, c->add[3]);
 	if (c->dx[0])
-		multiply(s.type, s.C, s.M, s.K, { weights(c), CUBLAS_OP_N, s.C },
+		multiply(s.type, s.C, s.M, s.K, weights(c, s, CUBLAS_OP_N),
 			 { c->dout, CUBLAS_OP_N, s.K }, c->dx[0], s.type, c->add[0]);
 	if (c->dx[1])
 		multiply(s.type, s.C, s.K, s.M, { c->x[0], CUBLAS_OP_N, s.C },
