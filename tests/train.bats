@@ -278,7 +278,7 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 	fails 3 'no images' train -o a.dtn s
 	fails 3 'expected samples, found a model' train -o a.dtn "$TWELVE"
 	stream -n 4 -s 8x8x1 -r noised > s
-	fails 3 'with noise' train -o a.dtn s
+	fails 3 'no images to train on' train -o a.dtn s
 	stream -n 4 -s 8x8x1 -t f32 > s
 	fails 3 'wants u8 images' train -o a.dtn s
 	stream -n 4 -s 8x8x1 -r noise > s
@@ -350,7 +350,7 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 }
 
 @test "a spool that cannot be" {
-	TMPDIR=/nowhere fails 1 '^dtn-train: /nowhere' train --max-mem 1 -o a.dtn "$G"
+	TMPDIR=/nowhere fails 1 '^dtn-train: temporary file in /nowhere: ' train --max-mem 1 -o a.dtn "$G"
 }
 
 # --- what it says -------------------------------------------------------------------------------------

@@ -57,15 +57,39 @@ void dtn_schedule_warn(const struct dtn_schedule *s)
 			 s->config.steps, left);
 }
 
-void dtn_schedule_to_meta(const struct dtn_schedule_config *c, struct dtn_meta *meta)
+/* The word of the list, and how long it is. */
+static const char *name_of(enum dtn_schedule_kind kind, int *length)
 {
 	const char *name = DTN_SCHEDULES;
-	double first, last;
 
-	for (int i = 0; i < (int)c->kind; i++)
+	for (int i = 0; i < (int)kind; i++)
 		name = strchr(name, '|') + 1;
+	*length = (int)strcspn(name, "|");
+	return name;
+}
+
+char *dtn_schedule_text(const struct dtn_schedule_config *c)
+{
+	double first, last;
+	int length;
+	const char *name = name_of(c->kind, &length), *end = c->zero_snr ?
+		", no signal at the end" : "";
+
+	if (!dtn_schedule_has_ends(c->kind))
+		return dtn_format("%d steps, %.*s%s", c->steps, length, name, end);
+	dtn_schedule_ends(c, &first, &last);
+	return dtn_format("%d steps, %.*s, betas %.6g to %.6g%s", c->steps, length, name, first,
+			  last, end);
+}
+
+void dtn_schedule_to_meta(const struct dtn_schedule_config *c, struct dtn_meta *meta)
+{
+	double first, last;
+	int length;
+	const char *name = name_of(c->kind, &length);
+
 	dtn_meta_set(meta, "ddpm.steps", "%d", c->steps);
-	dtn_meta_set(meta, "ddpm.schedule", "%.*s", (int)strcspn(name, "|"), name);
+	dtn_meta_set(meta, "ddpm.schedule", "%.*s", length, name);
 	if (dtn_schedule_has_ends(c->kind)) {
 		dtn_schedule_ends(c, &first, &last);
 		dtn_meta_set(meta, "ddpm.beta", "%.17g,%.17g", first, last);

@@ -25,6 +25,9 @@ void dtn_schedule_settle(const struct dtn_schedule_config *);
  * trained on such a schedule has never seen. */
 void dtn_schedule_warn(const struct dtn_schedule *);
 
+/* "300 steps, linear, betas 0.0001 to 0.02, no signal at the end"; allocated. */
+char *dtn_schedule_text(const struct dtn_schedule_config *);
+
 /* As metadata (ddpm.steps, ddpm.schedule, ddpm.beta, ddpm.zero_snr). */
 void dtn_schedule_to_meta(const struct dtn_schedule_config *, struct dtn_meta *);
 

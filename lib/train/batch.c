@@ -76,10 +76,11 @@ void dtn_epoch_pick(struct dtn_epoch *o, uint64_t first, size_t n, uint32_t *ima
 
 void dtn_scratch_init(struct dtn_scratch *s, const struct dtn_data *d)
 {
-	dtn_fetch_init(&s->fetch, d);
+	dtn_fetch_start(&s->fetch, &d->keep);
 	s->pixels = dtn_alloc(d->image_bytes, 1);
 	s->x0 = dtn_alloc(d->image_bytes, sizeof(float));
 	s->eps = dtn_alloc(d->image_bytes, sizeof(float));
+	s->row = dtn_alloc(d->noised ? d->image_bytes : 0, sizeof(float));
 }
 
 void dtn_scratch_release(struct dtn_scratch *s)
@@ -88,11 +89,12 @@ void dtn_scratch_release(struct dtn_scratch *s)
 	free(s->pixels);
 	free(s->x0);
 	free(s->eps);
+	free(s->row);
 }
 
 void dtn_image(struct dtn_scratch *s, const struct dtn_data *d, uint32_t image, bool mirror)
 {
-	const uint8_t *p = dtn_fetch_image(&s->fetch, d, image, s->pixels);
+	const uint8_t *p = dtn_data_part(&s->fetch, d, DTN_KEPT_IMAGE, image, s->pixels);
 	int H = d->height, W = d->width, C = d->colours;
 	float *x0 = s->x0;
 
@@ -105,4 +107,28 @@ void dtn_image(struct dtn_scratch *s, const struct dtn_data *d, uint32_t image, 
 		for (int x = W - 1; x >= 0; x--)
 			for (int c = 0; c < C; c++)
 				*x0++ = dtn_tone(p[(size_t)x * C + c]);
+}
+
+/* A part of floats, [H,W,C]. */
+static void get_floats(struct dtn_scratch *s, const struct dtn_data *d, enum dtn_kept_part part,
+		       uint32_t image, bool mirror, float *to)
+{
+	const float *from = dtn_data_part(&s->fetch, d, part, image, s->row);
+	const size_t W = (size_t)d->width, C = (size_t)d->colours;
+
+	if (!mirror) {
+		memcpy(to, from, d->image_bytes * sizeof(*to));
+		return;
+	}
+	for (int y = 0; y < d->height; y++, from += W * C)
+		for (size_t x = W; x-- > 0; to += C)
+			memcpy(to, from + x * C, C * sizeof(*to));
+}
+
+int dtn_pair(struct dtn_scratch *s, const struct dtn_data *d, uint32_t image, bool mirror,
+	     float *xt)
+{
+	get_floats(s, d, DTN_KEPT_NOISED, image, mirror, xt);
+	get_floats(s, d, DTN_KEPT_NOISE, image, mirror, s->eps);
+	return d->timestep[image];
 }

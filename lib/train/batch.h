@@ -34,6 +34,7 @@ struct dtn_scratch {
 	struct dtn_fetch fetch;
 	uint8_t *pixels;
 	float *x0, *eps;                /* [H,W,C] */
+	float *row;                     /* x_t or eps as it is kept */
 };
 
 void dtn_scratch_init(struct dtn_scratch *, const struct dtn_data *);
@@ -41,5 +42,8 @@ void dtn_scratch_release(struct dtn_scratch *);
 
 /* x0 [H,W,C] in [-1,1] = the image, mirrored if asked. */
 void dtn_image(struct dtn_scratch *, const struct dtn_data *, uint32_t image, bool mirror);
+
+/* The noise that an image came with: x_t into `xt`, eps, both mirrored if asked; returns t. */
+int dtn_pair(struct dtn_scratch *, const struct dtn_data *, uint32_t image, bool mirror, float *xt);
 
 #endif

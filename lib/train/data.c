@@ -1,121 +1,19 @@
 /* data.c -- read sample streams once, fetch their images many times in any order.
  *
- * A record is either kept as its pixels or, when those would exceed the limit, as the compressed
- * chunks it came in, which are checked once and appended to the spool as they are. A chunk is
- * larger than most images, so a spooled image costs the decoding of the others beside it; the
- * order of the images never depends on where they are kept.
+ * Images may come with noise (dtn-noise --keep-noise): then every one of them does, and all under
+ * one schedule.
  */
 #include "lib/train/data.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include "lib/model.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-struct piece {                          /* one chunk in the spool */
-	uint64_t at;
-	uint32_t stored, raw;
-	int codec, filter;
-};
 
 struct dtn_block {
-	uint64_t first;                 /* number of its first image */
-	uint8_t *pixels;                /* NULL: spooled */
-	struct piece *piece;
-	int pieces;
+	uint64_t first;                 /* number of its first sample */
+	struct dtn_kept part[DTN_KEPT_PARTS];
 };
-
-/* --- the spool ------------------------------------------------------------------------------- */
-
-static const char *folder(void)
-{
-	const char *tmp = getenv("TMPDIR");
-
-	return tmp && *tmp ? tmp : "/tmp";
-}
-
-/* A file without a name: it vanishes with the program, however that ends. */
-static int open_spool(void)
-{
-	char *name = dtn_format("%s/dtn-train.XXXXXX", folder());
-	int fd = open(folder(), O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
-
-	if (fd < 0) {
-		fd = mkostemp(name, O_CLOEXEC);
-		if (fd < 0)
-			dtn_die(DTN_ENV, "%s:", name);
-		unlink(name);
-	}
-	free(name);
-	return fd;
-}
-
-static void append(struct dtn_data *d, const char *data, size_t bytes)
-{
-	while (bytes > 0) {
-		ssize_t n = pwrite(d->spool, data, bytes, (off_t)d->spooled);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			dtn_die(DTN_ENV, "spool file in %s:", folder());
-		data += n;
-		bytes -= (size_t)n;
-		d->spooled += (uint64_t)n;
-	}
-}
-
-static size_t larger(size_t a, size_t b)
-{
-	return a > b ? a : b;
-}
-
-/* Keep the record's images as chunks, decoded once to find damage before training. */
-static void spool(struct dtn_data *d, struct dtn_block *b, int tensor)
-{
-	struct dtn_chunk chunk;
-	char *raw = NULL;
-	size_t room = 0;
-
-	if (d->spool < 0)
-		d->spool = open_spool();
-	while (dtn_read_chunk(d->reader, tensor, &chunk)) {
-		if (chunk.raw > room)
-			raw = dtn_realloc(raw, room = chunk.raw, 1);
-		dtn_decode_chunk(dtn_reader_name(d->reader), &d->tensor, &chunk, raw);
-		b->piece = dtn_realloc(b->piece, (size_t)b->pieces + 1, sizeof(*b->piece));
-		b->piece[b->pieces++] = (struct piece){
-			d->spooled, chunk.stored, chunk.raw, chunk.codec, chunk.filter
-		};
-		append(d, chunk.data, chunk.stored);
-		d->largest_raw = larger(d->largest_raw, chunk.raw);
-		d->largest_stored = larger(d->largest_stored, chunk.stored);
-	}
-	free(raw);
-}
-
-static void fetch_piece(struct dtn_fetch *f, const struct dtn_data *d, const struct piece *p)
-{
-	struct dtn_chunk chunk = { p->codec, p->filter, p->raw, p->stored, f->stored };
-
-	if (f->at == p->at)
-		return;
-	for (size_t have = 0; have < p->stored;) {
-		ssize_t n = pread(d->spool, f->stored + have, p->stored - have,
-				  (off_t)(p->at + have));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n == 0)
-			errno = EIO;
-		if (n <= 0)
-			dtn_die(DTN_ENV, "spool file in %s:", folder());
-		have += (size_t)n;
-	}
-	dtn_decode_chunk("spool file", &d->tensor, &chunk, f->raw);
-	f->at = p->at;
-}
 
 /* --- reading --------------------------------------------------------------------------------- */
 
@@ -125,9 +23,6 @@ static int image_tensor(const struct dtn_data *d, const struct dtn_record *r)
 	int i = dtn_find_tensor(r, DTN_IMAGE, NULL);
 	const struct dtn_tensor *t;
 
-	if (dtn_find_tensor(r, DTN_NOISED, NULL) >= 0)
-		dtn_reader_die(d->reader,
-			       "images with noise (dtn-noise); training wants them clean");
 	if (i < 0)
 		dtn_reader_die(d->reader, "no images to train on");
 	t = &r->tensor[i];
@@ -142,6 +37,41 @@ static int image_tensor(const struct dtn_data *d, const struct dtn_record *r)
 	return i;
 }
 
+static bool is_noised(const struct dtn_data *d, const struct dtn_record *r)
+{
+	return !d->clean && dtn_find_tensor(r, DTN_NOISED, NULL) >= 0;
+}
+
+/* The tensor of this role beside noised images; dies where it is missing or no match for them. */
+static int beside(const struct dtn_data *d, const struct dtn_record *r, int role, int type,
+		  const char *missing)
+{
+	const struct dtn_tensor *image = &r->tensor[image_tensor(d, r)];
+	int i = dtn_find_tensor(r, role, NULL), rank = type == DTN_I32 ? 1 : 4;
+	const struct dtn_tensor *t;
+
+	if (i < 0)
+		dtn_reader_die(d->reader, "images with noise (dtn-noise), but without %s", missing);
+	t = &r->tensor[i];
+	if (t->type != type || !t->batched || t->rank != rank ||
+	    memcmp(t->dim, image->dim, (size_t)rank * sizeof(t->dim[0])))
+		dtn_reader_die(d->reader, "tensor \"%s\" does not match the images", t->name);
+	return i;
+}
+
+/* Which tensors of the record are the parts, [DTN_KEPT_PARTS]; -1: not there. */
+static void find_parts(const struct dtn_data *d, const struct dtn_record *r, int *part,
+		       int *timestep)
+{
+	part[DTN_KEPT_IMAGE] = image_tensor(d, r);
+	part[DTN_KEPT_NOISED] = part[DTN_KEPT_NOISE] = *timestep = -1;
+	if (!is_noised(d, r))
+		return;
+	part[DTN_KEPT_NOISED] = beside(d, r, DTN_NOISED, DTN_F32, "x_t");
+	part[DTN_KEPT_NOISE] = beside(d, r, DTN_NOISE, DTN_F32, "the noise: --keep-noise keeps it");
+	*timestep = beside(d, r, DTN_TIMESTEP, DTN_I32, "timesteps");
+}
+
 static void compare(const struct dtn_data *d, const struct dtn_tensor *t)
 {
 	if ((int)t->dim[1] == d->height && (int)t->dim[2] == d->width &&
@@ -150,6 +80,24 @@ static void compare(const struct dtn_data *d, const struct dtn_tensor *t)
 	dtn_reader_die(d->reader, "segment %d: incompatible field \"%s\": %dx%dx%d after %dx%dx%d",
 		       d->segment, t->name, (int)t->dim[2], (int)t->dim[1], (int)t->dim[3],
 		       d->width, d->height, d->colours);
+}
+
+/* Before a record of this segment is kept: is it like those before? */
+static void compare_noise(const struct dtn_data *d, const struct dtn_record *r)
+{
+	struct dtn_schedule_config own;
+
+	if (d->clean)
+		return;
+	if (d->noised != is_noised(d, r))
+		dtn_reader_die(d->reader, d->noised ? "segment %d: images without noise after "
+			       "some with noise" : "segment %d: images with noise after some "
+			       "without", d->segment);
+	if (!d->noised)
+		return;
+	dtn_schedule_from_meta(&own, dtn_reader_meta(d->reader), dtn_reader_name(d->reader));
+	if (memcmp(&own, &d->schedule, sizeof(own)) && !dtn_schedule_same(&own, &d->schedule))
+		dtn_reader_die(d->reader, "segment %d: noise of another schedule", d->segment);
 }
 
 static bool next_segment(struct dtn_data *d)
@@ -192,22 +140,38 @@ static struct dtn_block *new_block(struct dtn_data *d)
 	return b;
 }
 
+static void keep_timesteps(struct dtn_data *d, uint32_t samples, int tensor)
+{
+	int32_t *t;
+
+	d->timestep = dtn_realloc(d->timestep, d->images + samples, sizeof(*d->timestep));
+	t = d->timestep + d->images;
+	dtn_read_tensor(d->reader, tensor, t);
+	for (uint32_t i = 0; i < samples; i++)
+		if (t[i] < 0 || t[i] >= d->schedule.steps)
+			dtn_reader_die(d->reader, "timestep %d of a schedule of %d steps", t[i],
+				       d->schedule.steps);
+}
+
 static void keep(struct dtn_data *d, const struct dtn_record *r)
 {
-	int i = image_tensor(d, r);
-	uint64_t bytes = r->tensor[i].bytes, samples = r->samples;
+	int part[DTN_KEPT_PARTS], timestep;
 	struct dtn_block *b;
 
-	compare(d, &r->tensor[i]);
+	find_parts(d, r, part, &timestep);
+	compare(d, &r->tensor[part[DTN_KEPT_IMAGE]]);
+	compare_noise(d, r);
 	b = new_block(d);
-	if (bytes <= d->max_memory - d->memory) {
-		b->pixels = dtn_realloc(NULL, bytes, 1);
-		dtn_read_tensor(d->reader, i, b->pixels);
-		d->memory += bytes;
-	} else {
-		spool(d, b, i);
+	for (int i = 0; i < r->tensors; i++) {  /* they are read in their order */
+		for (int k = 0; k < DTN_KEPT_PARTS; k++)
+			if (i == part[k]) {
+				d->tensor[k] = r->tensor[i];
+				dtn_keep(&d->keep, &b->part[k], d->reader, &r->tensor[i], i);
+			}
+		if (i == timestep)
+			keep_timesteps(d, r->samples, i);
 	}
-	d->images += samples;
+	d->images += r->samples;
 	if (d->images > INT32_MAX)
 		dtn_die(DTN_INPUT, "%s: more than %d images", dtn_reader_name(d->reader),
 			INT32_MAX);
@@ -220,8 +184,7 @@ void dtn_data_open(struct dtn_data *d, int operands, char *const *operand, uint6
 	const struct dtn_tensor *t;
 
 	memset(d, 0, sizeof(*d));
-	d->spool = -1;
-	d->max_memory = max_memory;
+	dtn_keep_init(&d->keep, max_memory);
 	d->reader = dtn_reader_open(operands, operand, DTN_SAMPLES);
 	dtn_reader_threads(d->reader, threads);
 	next_segment(d);
@@ -233,12 +196,16 @@ void dtn_data_open(struct dtn_data *d, int operands, char *const *operand, uint6
 	d->width = (int)t->dim[2];
 	d->colours = (int)t->dim[3];
 	d->image_bytes = (size_t)t->dim[1] * t->dim[2] * t->dim[3];
-	d->tensor = *t;
 	d->first = r;
+	d->noised = is_noised(d, r);
+	if (d->noised)
+		dtn_schedule_from_meta(&d->schedule, dtn_reader_meta(d->reader),
+				       dtn_reader_name(d->reader));
 }
 
 void dtn_data_load(struct dtn_data *d, void (*count)(void *, uint64_t), void *arg)
 {
+	d->noised &= !d->clean;
 	for (const struct dtn_record *r = d->first; r; r = next_record(d)) {
 		keep(d, r);
 		if (count)
@@ -252,34 +219,21 @@ void dtn_data_load(struct dtn_data *d, void (*count)(void *, uint64_t), void *ar
 void dtn_data_release(struct dtn_data *d)
 {
 	for (size_t i = 0; i < d->blocks; i++) {
-		free(d->block[i].pixels);
-		free(d->block[i].piece);
+		for (int k = 0; k < DTN_KEPT_PARTS; k++)
+			dtn_kept_release(&d->block[i].part[k]);
 	}
 	free(d->block);
-	if (d->spool >= 0)
-		close(d->spool);
+	free(d->timestep);
+	dtn_keep_release(&d->keep);
 	if (d->reader)
 		dtn_reader_close(d->reader);
 	dtn_meta_release(&d->meta);
 	dtn_prov_release(&d->prov);
 	memset(d, 0, sizeof(*d));
-	d->spool = -1;
+	dtn_keep_init(&d->keep, 0);
 }
 
 /* --- fetching -------------------------------------------------------------------------------- */
-
-void dtn_fetch_init(struct dtn_fetch *f, const struct dtn_data *d)
-{
-	f->at = UINT64_MAX;
-	f->stored = dtn_alloc(d->largest_stored, 1);
-	f->raw = dtn_alloc(d->largest_raw, 1);
-}
-
-void dtn_fetch_release(struct dtn_fetch *f)
-{
-	free(f->stored);
-	free(f->raw);
-}
 
 /* The block that holds an image: the last whose first is not beyond it. */
 static const struct dtn_block *find(const struct dtn_data *d, uint64_t image)
@@ -297,23 +251,13 @@ static const struct dtn_block *find(const struct dtn_data *d, uint64_t image)
 	return &d->block[low];
 }
 
-const uint8_t *dtn_fetch_image(struct dtn_fetch *f, const struct dtn_data *d, uint64_t image,
-			       uint8_t *into)
+const void *dtn_data_part(struct dtn_fetch *f, const struct dtn_data *d, enum dtn_kept_part part,
+			  uint64_t image, void *into)
 {
 	const struct dtn_block *b = find(d, image);
-	uint64_t begin = (image - b->first) * d->image_bytes, end = begin + d->image_bytes, at = 0;
+	const struct dtn_tensor *t = &d->tensor[part];
+	const size_t bytes = d->image_bytes * dtn_type_size(t->type);
 
-	if (b->pixels)
-		return b->pixels + begin;
-	/* An image may begin in one chunk and end in another. */
-	for (int i = 0; i < b->pieces && at < end; at += b->piece[i++].raw) {
-		const struct piece *p = &b->piece[i];
-		uint64_t from = begin > at ? begin : at, to = end < at + p->raw ? end : at + p->raw;
-
-		if (from >= to)
-			continue;
-		fetch_piece(f, d, p);
-		memcpy(into + (from - begin), f->raw + (from - at), to - from);
-	}
-	return into;
+	return dtn_fetch_bytes(f, &d->keep, &b->part[part], t, (image - b->first) * bytes, bytes,
+			       into);
 }

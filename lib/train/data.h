@@ -1,10 +1,15 @@
-/* data.h -- the images to train on: in memory, and beyond a limit in a file without a name. */
+/* data.h -- the images to train on, and the noise that came with them, if any did. */
 #ifndef DTN_DATA_H
 #define DTN_DATA_H
 
-#include "format/dtn.h"
+#include "lib/diffusion/schedule.h"
+#include "lib/train/kept.h"
 
-struct dtn_block;                       /* the images of one record */
+struct dtn_block;                       /* the samples of one record */
+
+/* What there is of every sample, [H,W,C] each: the image, and where it came with noise, x_t and
+ * eps. */
+enum dtn_kept_part { DTN_KEPT_IMAGE, DTN_KEPT_NOISED, DTN_KEPT_NOISE, DTN_KEPT_PARTS };
 
 struct dtn_data {
 	int height, width, colours;
@@ -12,11 +17,12 @@ struct dtn_data {
 	uint64_t images;
 	struct dtn_block *block;
 	size_t blocks, cap;
-	uint64_t memory, max_memory;    /* bytes of images kept, and the limit */
-	int spool;                      /* the file, -1 while there is none */
-	uint64_t spooled;               /* its bytes */
-	size_t largest_raw, largest_stored;     /* of its chunks */
-	struct dtn_tensor tensor;       /* describes images to the decoder */
+	struct dtn_keep keep;           /* where they are */
+	struct dtn_tensor tensor[DTN_KEPT_PARTS];    /* describes them to the decoder */
+	bool noised;                    /* they came with noise, */
+	bool clean;                     /* which is of no interest: set between open and load */
+	struct dtn_schedule_config schedule;    /* of this noise */
+	int32_t *timestep;              /* of each image, where it came with noise */
 	struct dtn_reader *reader;      /* between open and load */
 	const struct dtn_record *first; /* the one that open has found, for load */
 	int segment;                    /* number of the one being read, for messages */
@@ -32,17 +38,9 @@ void dtn_data_open(struct dtn_data *, int operands, char *const *operand, uint64
 void dtn_data_load(struct dtn_data *, void (*count)(void *arg, uint64_t images), void *arg);
 void dtn_data_release(struct dtn_data *);
 
-/* What one worker needs to fetch images: room for a chunk of the spool. */
-struct dtn_fetch {
-	char *stored, *raw;
-	uint64_t at;                    /* of the chunk in raw in the spool; UINT64_MAX: none */
-};
-
-void dtn_fetch_init(struct dtn_fetch *, const struct dtn_data *);
-void dtn_fetch_release(struct dtn_fetch *);
-
-/* Image number `image` [H,W,C]: a pointer into the data, or `into` [image_bytes], filled. */
-const uint8_t *dtn_fetch_image(struct dtn_fetch *, const struct dtn_data *, uint64_t image,
-			       uint8_t *into);
+/* A part of sample number `image`, which must be there: a pointer into the data, or `into`,
+ * filled. The image is bytes, x_t and eps are floats. */
+const void *dtn_data_part(struct dtn_fetch *, const struct dtn_data *, enum dtn_kept_part,
+			  uint64_t image, void *into);
 
 #endif

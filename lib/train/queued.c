@@ -1,7 +1,8 @@
 /* queued.c -- steps of training on a device with a queue: asked for ahead, reported later.
  *
- * For each slice the host sends one block: numbers of the samples and their pixels.  Everything
- * else is done by the device, and as its calls never change, they are recorded:
+ * For each slice the host sends one block: numbers of the samples and their pixels, or where
+ * images come with noise, the network's inputs as the host makes them of it.  Everything else is
+ * done by the device, and as its calls never change, they are recorded:
  *
  *      first    noise, forward, tally, backward        gradients are stored
  *      other    the same for a later slice             gradients are added
@@ -34,6 +35,7 @@ struct dtn_queued {
 	const struct dtn_queue *queue;
 	char *block[TURNS], *on_device; /* order, samples [S], pixels [S,H,W,C] */
 	size_t samples_at, pixels_at, bytes;
+	size_t x_at, target_at, t_at, label_at; /* with noise: [S,H,W,C] twice, [S] twice */
 	struct dtn_state *state;        /* the device's */
 	void *layout;
 	double *partial;
@@ -52,11 +54,18 @@ static size_t round64(size_t bytes)
 
 static void measure(struct dtn_queued *z)
 {
-	size_t S = (size_t)z->trainer->slice;
+	size_t S = (size_t)z->trainer->slice, image = z->trainer->data->image_bytes;
 
 	z->samples_at = sizeof(struct order);
 	z->pixels_at = round64(z->samples_at + S * sizeof(struct dtn_sample));
-	z->bytes = z->pixels_at + S * z->trainer->data->image_bytes;
+	z->bytes = z->pixels_at + S * image;
+	if (!z->trainer->data->noised)
+		return;
+	z->x_at = z->pixels_at;
+	z->target_at = z->x_at + round64(S * image * sizeof(float));
+	z->t_at = z->target_at + round64(S * image * sizeof(float));
+	z->label_at = z->t_at + round64(S * sizeof(int32_t));
+	z->bytes = z->label_at + S * sizeof(int32_t);
 }
 
 struct dtn_queued *dtn_queued_open(struct dtn_trainer *r)
@@ -132,7 +141,8 @@ static void ask_slice(struct dtn_queued *z, bool first)
 		.first = first
 	};
 
-	z->queue->noise(&noise);
+	if (!r->data->noised)
+		z->queue->noise(&noise);
 	dtn_forward(run);
 	z->queue->tally(&tally);
 	dtn_backward(run, first ? 0 : 1);
@@ -175,24 +185,79 @@ static void ask(struct dtn_queued *z, enum kind kind)
 
 /* --- a step ---------------------------------------------------------------------------------- */
 
+/* The image's own x_t, target and t; returns t. */
+static int fill_pair(struct dtn_queued *z, char *block, int j, uint32_t image, bool mirror)
+{
+	struct dtn_trainer *r = z->trainer;
+	struct dtn_scratch *scratch = &r->scratch[0];
+	size_t n = r->data->image_bytes;
+	int t;
+
+	dtn_image(scratch, r->data, image, mirror);
+	t = dtn_pair(scratch, r->data, image, mirror, (float *)(block + z->x_at) + (size_t)j * n);
+	dtn_target(&r->schedule, t, r->settings->predict,
+		   (float *)(block + z->target_at) + (size_t)j * n, scratch->x0, scratch->eps, n);
+	((int32_t *)(block + z->t_at))[j] = t;
+	return t;
+}
+
+static int fill_pixels(struct dtn_queued *z, char *block, int j, uint32_t image, uint64_t position)
+{
+	struct dtn_trainer *r = z->trainer;
+	size_t n = r->data->image_bytes;
+	uint8_t *pixels = (uint8_t *)block + z->pixels_at + (size_t)j * n;
+	const uint8_t *from = dtn_data_part(&r->scratch[0].fetch, r->data, DTN_KEPT_IMAGE, image,
+					    pixels);
+
+	if (from != pixels)
+		memcpy(pixels, from, n);
+	return dtn_timestep_of(r->settings->seed, position, r->settings->schedule.steps);
+}
+
 /* Sample `position`, of this image, as number j of the block. */
 static void fill(struct dtn_queued *z, char *block, int j, uint32_t image, uint64_t position)
 {
 	struct dtn_trainer *r = z->trainer;
 	struct dtn_sample *sample = (struct dtn_sample *)(block + z->samples_at) + j;
-	size_t n = r->data->image_bytes;
-	uint8_t *pixels = (uint8_t *)block + z->pixels_at + (size_t)j * n;
-	const uint8_t *from = dtn_fetch_image(&r->scratch[0].fetch, r->data, image, pixels);
-	int t = dtn_timestep_of(r->settings->seed, position, r->settings->schedule.steps);
+	bool mirror = dtn_mirrored(r->settings, position);
+	int t = r->data->noised ? fill_pair(z, block, j, image, mirror) :
+				  fill_pixels(z, block, j, image, position);
 	double ab = dtn_alpha_bar(&r->schedule, t);
 
-	if (from != pixels)
-		memcpy(pixels, from, n);
 	*sample = (struct dtn_sample){
 		.position = position, .image = (float)sqrt(ab), .noise = (float)sqrt(1 - ab),
 		.weight = r->weight[t], .gradient = r->weight[t] / (float)r->images, .t = t,
-		.mirror = dtn_mirrored(r->settings, position)
+		.mirror = mirror
 	};
+	if (r->data->noised)
+		((int32_t *)(block + z->label_at))[j] = sample->label;
+}
+
+static void fill_empty(struct dtn_queued *z, char *block, int j)
+{
+	size_t n = z->trainer->data->image_bytes * sizeof(float), at = (size_t)j * n;
+
+	((struct dtn_sample *)(block + z->samples_at))[j] = (struct dtn_sample){ .empty = 1 };
+	if (!z->trainer->data->noised)
+		return;
+	memset(block + z->x_at + at, 0, n);
+	memset(block + z->target_at + at, 0, n);
+	((int32_t *)(block + z->t_at))[j] = 0;
+	((int32_t *)(block + z->label_at))[j] = 0;
+}
+
+/* What queue->noise would have written. */
+static void send_inputs(struct dtn_queued *z, const char *block)
+{
+	struct dtn_trainer *r = z->trainer;
+	struct dtn_run *run = &r->net.run[0];
+	size_t S = (size_t)r->slice, numbers = S * r->data->image_bytes * sizeof(float);
+
+	z->queue->send(dtn_value(run, r->x), block + z->x_at, numbers);
+	z->queue->send(dtn_value(run, r->target), block + z->target_at, numbers);
+	z->queue->send(dtn_value(run, r->t), block + z->t_at, S * sizeof(int32_t));
+	if (r->label >= 0)
+		z->queue->send(dtn_value(run, r->label), block + z->label_at, S * sizeof(int32_t));
 }
 
 static void send_slice(struct dtn_queued *z, int slice, uint64_t drawn, double rate)
@@ -211,9 +276,13 @@ static void send_slice(struct dtn_queued *z, int slice, uint64_t drawn, double r
 		if (first + j < r->images)
 			fill(z, block, j, r->pick[first + j], drawn + (uint64_t)(first + j));
 		else
-			((struct dtn_sample *)(block + z->samples_at))[j] =
-				(struct dtn_sample){ .empty = 1 };
-	z->queue->send(z->on_device, block, z->bytes);
+			fill_empty(z, block, j);
+	if (r->data->noised) {
+		z->queue->send(z->on_device, block, z->pixels_at);
+		send_inputs(z, block);
+	} else {
+		z->queue->send(z->on_device, block, z->bytes);
+	}
 	z->queue->mark(turn);
 	z->turned[turn] = true;
 	z->turn = (turn + 1) % TURNS;

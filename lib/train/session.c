@@ -75,12 +75,31 @@ static void match_size(struct dtn_session *s)
 
 static void check_schedule(const struct dtn_settings *s)
 {
-	struct dtn_schedule schedule;
-
 	dtn_schedule_settle(&s->schedule);
 	if (s->schedule.zero_snr && s->predict == DTN_EPS)
 		dtn_usage("--zero-snr leaves only noise at the last step: wants --predict v or x0");
-	dtn_schedule_init(&schedule, &s->schedule);
+}
+
+/* Images that come with noise bring its schedule; what was asked for must not contradict it. */
+static void match_noise(struct dtn_session *s)
+{
+	const struct dtn_schedule_config *theirs = &s->data.schedule;
+	struct dtn_schedule_config *ours = &s->settings.schedule;
+	struct dtn_schedule schedule;
+
+	if (s->data.noised && !s->job->resume)
+		dtn_settings_adopt_schedule(&s->settings, theirs);
+	if (s->data.noised && !dtn_schedule_same(ours, theirs)) {
+		if (s->job->resume)
+			dtn_die(DTN_INPUT, "the images come with noise of %s, but %s was trained "
+				"with %s", dtn_schedule_text(theirs), s->store.target,
+				dtn_schedule_text(ours));
+		dtn_usage("the images come with noise of %s, not of %s: leave out -T, --schedule, "
+			  "--beta and --zero-snr", dtn_schedule_text(theirs),
+			  dtn_schedule_text(ours));
+	}
+	check_schedule(&s->settings);
+	dtn_schedule_init(&schedule, ours);
 	dtn_schedule_warn(&schedule);
 	dtn_schedule_release(&schedule);
 }
@@ -165,8 +184,8 @@ static void say_what(const struct dtn_session *s)
 
 	dtn_say("%llu images of %dx%dx%d, %u of them held back; %llu bytes in memory, %llu spooled",
 		(unsigned long long)s->data.images, s->data.width, s->data.height, s->data.colours,
-		r->split.helds, (unsigned long long)s->data.memory,
-		(unsigned long long)s->data.spooled);
+		r->split.helds, (unsigned long long)s->data.keep.memory,
+		(unsigned long long)s->data.keep.spooled);
 	dtn_say("%llu parameters; %d slices of %d images a step; seed %llu",
 		(unsigned long long)dtn_unet_parameters(&s->settings.unet), r->slices, r->slice,
 		(unsigned long long)s->settings.seed);
@@ -179,7 +198,7 @@ static void load_validation(struct dtn_session *s, int threads)
 	char *operand[] = { (char *)s->job->validation };
 	struct dtn_data *d = &s->other;
 
-	d->spool = -1;
+	dtn_keep_init(&d->keep, 0);
 	if (!s->job->validation)
 		return;
 	dtn_data_open(d, 1, operand, UINT64_MAX, threads);
@@ -188,6 +207,7 @@ static void load_validation(struct dtn_session *s, int threads)
 		dtn_die(DTN_INPUT, "%s: images of %dx%dx%d, but training is on %dx%dx%d",
 			s->job->validation, d->width, d->height, d->colours, s->data.width,
 			s->data.height, s->data.colours);
+	d->clean = true;                /* its own noise, the same for all models */
 	dtn_data_load(d, NULL, NULL);
 }
 
@@ -229,6 +249,7 @@ void dtn_session_prepare(struct dtn_session *s, const struct dtn_training *job,
 	type = dtn_precision(backend, job->precision, trained);
 	dtn_data_open(&s->data, a->operands, a->operand, max_memory, threads);
 	match_size(s);
+	match_noise(s);
 	workers = dtn_fit_memory(&s->settings, backend, type, threads);
 	dtn_data_load(&s->data, read_count, s);
 	load_validation(s, threads);

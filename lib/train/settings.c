@@ -243,3 +243,32 @@ void dtn_settings_compare(const struct dtn_settings *wanted, const struct dtn_se
 		dtn_usage("--seed %llu contradicts %s, which was trained with %llu",
 			  (unsigned long long)wanted->seed, name, (unsigned long long)model->seed);
 }
+
+/* --- from elsewhere -------------------------------------------------------------------------- */
+
+bool dtn_settings_given(const struct dtn_settings *s, const char *name)
+{
+	for (int i = 0; i < SETTINGS; i++)
+		if (!strcmp(setting[i].name, name))
+			return s->given >> i & 1;
+	return false;
+}
+
+/* Another number of steps or another schedule brings its own ends of the betas. */
+void dtn_settings_adopt_schedule(struct dtn_settings *s, const struct dtn_schedule_config *theirs)
+{
+	bool steps = dtn_settings_given(s, "timesteps") && s->schedule.steps != theirs->steps;
+	bool kind = dtn_settings_given(s, "schedule") && s->schedule.kind != theirs->kind;
+	struct dtn_schedule_config c = *theirs;
+
+	if (steps)
+		c.steps = s->schedule.steps;
+	if (kind)
+		c.kind = s->schedule.kind;
+	if (steps || kind || dtn_settings_given(s, "beta")) {
+		c.beta_first = s->schedule.beta_first;
+		c.beta_last = s->schedule.beta_last;
+	}
+	c.zero_snr |= s->schedule.zero_snr;
+	s->schedule = c;
+}

@@ -40,6 +40,11 @@ void dtn_settings_default(struct dtn_settings *);
 /* The option that `args` just returned, if it is a setting; false if not. */
 bool dtn_settings_option(struct dtn_settings *, const struct dtn_args *);
 
+/* Take this schedule, but for what was given. */
+void dtn_settings_adopt_schedule(struct dtn_settings *, const struct dtn_schedule_config *);
+
+bool dtn_settings_given(const struct dtn_settings *, const char *option);
+
 /* Fill in the defaults that depend on other settings. */
 void dtn_settings_complete(struct dtn_settings *);
 

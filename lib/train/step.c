@@ -122,13 +122,18 @@ static int prepare(const struct dtn_trainer *r, struct dtn_run *run, int j, uint
 	struct dtn_scratch *scratch = &r->scratch[run->worker];
 	uint64_t seed = r->settings->seed;
 	size_t n = r->data->image_bytes, at = (size_t)j * n;
+	float *xt = (float *)dtn_value(run, r->x) + at;
+	bool mirror = dtn_mirrored(r->settings, position);
 	int T = r->settings->schedule.steps, t;
 
-	dtn_image(scratch, r->data, image, dtn_mirrored(r->settings, position));
-	t = dtn_timestep_of(seed, position, T);
-	dtn_noise_of(seed, position, scratch->eps, n);
-	dtn_add_noise(&r->schedule, t, (float *)dtn_value(run, r->x) + at, scratch->x0,
-		      scratch->eps, n);
+	dtn_image(scratch, r->data, image, mirror);
+	if (r->data->noised) {
+		t = dtn_pair(scratch, r->data, image, mirror, xt);
+	} else {
+		t = dtn_timestep_of(seed, position, T);
+		dtn_noise_of(seed, position, scratch->eps, n);
+		dtn_add_noise(&r->schedule, t, xt, scratch->x0, scratch->eps, n);
+	}
 	dtn_target(&r->schedule, t, r->settings->predict, (float *)dtn_value(run, r->target) + at,
 		   scratch->x0, scratch->eps, n);
 	((int32_t *)dtn_value(run, r->t))[j] = t;

@@ -2,6 +2,7 @@
  * order. */
 #include "lib/train/batch.h"
 
+#include "lib/diffusion/choose.h"
 #include "lib/output.h"
 #include "lib/rng.h"
 #include "tests/check.h"
@@ -78,12 +79,14 @@ static void fetched(const char *name, uint64_t max_memory, uint64_t memory)
 	bool good = d.images == N && d.height == H && d.width == W && d.colours == C;
 
 	check(good, name, "counts or sizes are wrong");
-	check(d.memory == memory && (d.spooled > 0) == (memory < (uint64_t)N * BYTES), name,
+	check(d.keep.memory == memory &&
+	      (d.keep.spooled > 0) == (memory < (uint64_t)N * BYTES), name,
 	      "not kept where it should be");
-	dtn_fetch_init(&f, &d);
+	dtn_fetch_start(&f, &d.keep);
 	for (int k = 0; k < 3 * N && good; k++) {
 		int image = k * 37 % N;
-		const uint8_t *p = dtn_fetch_image(&f, &d, (uint64_t)image, into);
+		const uint8_t *p = dtn_data_part(&f, &d, DTN_KEPT_IMAGE, (uint64_t)image,
+						 into);
 
 		for (int i = 0; i < BYTES; i++)
 			good &= p[i] == byte(image, i);
@@ -116,6 +119,95 @@ static void scaled(void)
 	check(mirrored, "a mirrored image has its columns reversed, not its colours", "it has not");
 	dtn_scratch_release(&s);
 	dtn_data_release(&d);
+}
+
+/* --- images with noise ------------------------------------------------------------------------ */
+
+static float number(int role, int image, int at)
+{
+	return (float)(role * 1000 + image) + (float)(at % 100003) / 131072;
+}
+
+/* Label, eps, t, image, x_t: in any order of the tensors. */
+static void write_pairs(const char *to)
+{
+	static const int role[] = { DTN_LABEL, DTN_NOISE, DTN_TIMESTEP, DTN_IMAGE, DTN_NOISED };
+	const uint64_t n = 20, dim[] = { n, H, W, C };
+	struct dtn_schedule_config schedule = { .steps = 30, .kind = DTN_SIGMOID };
+	struct dtn_output out;
+	struct dtn_writer *w;
+	struct dtn_meta meta = { 0 };
+	struct dtn_tensor t[5];
+	struct dtn_record r = { .samples = (uint32_t)n, .tensors = 5, .tensor = t };
+	const void *data[5];
+
+	for (int k = 0; k < 5; k++) {
+		bool small = role[k] == DTN_LABEL || role[k] == DTN_TIMESTEP;
+		bool bytes = role[k] == DTN_IMAGE;
+		size_t row = small ? 1 : BYTES;
+		void *values = dtn_alloc(n * row, 4);
+
+		t[k] = dtn_tensor(dtn_role_name(role[k]), role[k],
+				  small ? DTN_I32 : bytes ? DTN_U8 : DTN_F32, true,
+				  small ? 1 : 4, dim);
+		for (size_t i = 0; i < n * row; i++)
+			if (small)
+				((int32_t *)values)[i] = (int32_t)(i * 7 % 30);
+			else if (bytes)
+				((uint8_t *)values)[i] = byte((int)(i / row), (int)(i % row));
+			else
+				((float *)values)[i] = number(role[k], (int)(i / row),
+							      (int)(i % row));
+		data[k] = values;
+	}
+	dtn_output_open(&out, to, false);
+	w = dtn_writer_open(&out, 1, 1);
+	dtn_schedule_to_meta(&schedule, &meta);
+	dtn_write_segment(w, DTN_SAMPLES, &meta, NULL);
+	dtn_write_record(w, &r, data);
+	dtn_write_end(w);
+	dtn_writer_close(w);
+	dtn_output_commit(&out);
+	for (int k = 0; k < 5; k++)
+		free((void *)data[k]);
+	dtn_meta_release(&meta);
+}
+
+/* Is the pair of this image what was written, mirrored or not? */
+static bool pair_good(struct dtn_scratch *s, const struct dtn_data *d, int image, bool mirror,
+		      float *xt)
+{
+	bool good = dtn_pair(s, d, (uint32_t)image, mirror, xt) == image * 7 % 30;
+
+	dtn_image(s, d, (uint32_t)image, mirror);
+	for (int y = 0; y < H; y++)
+		for (int x = 0; x < W; x++)
+			for (int c = 0; c < C; c++) {
+				int at = (y * W + x) * C + c,
+				    from = (y * W + (mirror ? W - 1 - x : x)) * C + c;
+				good &= xt[at] == number(DTN_NOISED, image, from) &&
+					s->eps[at] == number(DTN_NOISE, image, from) &&
+					fabs(s->x0[at] - (byte(image, from) / 127.5 - 1)) < 1e-6;
+			}
+	return good;
+}
+
+static void pairs(const char *name, uint64_t max_memory)
+{
+	struct dtn_data d = load(max_memory);
+	struct dtn_scratch s;
+	float *xt = dtn_alloc(BYTES, sizeof(*xt));
+	bool good = d.noised && d.images == 20 && d.schedule.steps == 30 &&
+		    d.schedule.kind == DTN_SIGMOID;
+
+	check(good, name, "counts or schedule are wrong");
+	dtn_scratch_init(&s, &d);
+	for (int k = 0; k < 40 && good; k++)
+		good = pair_good(&s, &d, k * 13 % 20, k % 2, xt);
+	check(good, name, "not what was written");
+	dtn_scratch_release(&s);
+	dtn_data_release(&d);
+	free(xt);
 }
 
 static void epochs(void)
@@ -160,6 +252,10 @@ int main(int argc, char **argv)
 	fetched("spooled", 0, 0);
 	fetched("some of both", (uint64_t)PER_RECORD * BYTES + 10, (uint64_t)PER_RECORD * BYTES);
 	scaled();
+	write_pairs(path);
+	pairs("images with noise, in memory", UINT64_MAX);
+	pairs("images with noise, spooled", 0);
+	pairs("images with noise, some of both", 20 * BYTES * 4 + 10);
 	epochs();
 	unlink(path);
 	return failures > 0;
