@@ -23,7 +23,7 @@ static const struct dtn_place *place_of(const struct dtn_node *p, const struct d
 					int n)
 {
 	for (int i = 0; i < n; i++)
-		if (place[i].call.in[1] == p)
+		if (place[i].call.in[1] == p && place[i].bytes > 0)
 			return &place[i];
 	return NULL;
 }
@@ -35,10 +35,14 @@ static struct layer describe(const struct dtn_node *p, const struct dtn_place *p
 	const size_t size = dtn_type_size(type);
 	struct layer l = { C, taps, type, (int)round_up((size_t)C, 16 / size),
 			   (int)round_up((size_t)K, 16 / size), place->at, 0 };
-	const size_t rows = round_up((size_t)K * taps * l.padded_C * size, 64);
+	size_t rows = (size_t)K * taps * l.padded_C * size;
 
-	if (place->bytes > rows)
-		l.columns = place->at + rows;
+	if (place->bytes < rows) {              /* rows without zeros between them */
+		l.padded_C = C;
+		rows = (size_t)K * taps * C * size;
+	}
+	if (place->bytes > round_up(rows, 64))
+		l.columns = place->at + round_up(rows, 64);
 	return l;
 }
 

@@ -49,8 +49,6 @@ __global__ void prepare(struct dtn_noise_call c)
 		c.t[image] = s.empty ? 0 : s.t;
 		if (c.label)
 			c.label[image] = s.label;
-		if (c.dloss)
-			c.dloss[image] = s.empty ? 0 : s.gradient;
 	}
 	if (first < n && !s.empty)
 		rng_normal(eps, c.draw[0], c.purpose, s.position, 0, counter);

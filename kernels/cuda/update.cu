@@ -1,6 +1,6 @@
 /* update.cu -- the end of a training step: loss, norm, and one sweep over all parameters.
  *
- *      tally    one block: the slice's losses onto the step's
+ *      tally    one block: the slice's losses onto the step's, and their gradients
  *      squares  sums of squares of the gradient (adam.cu), then one block:
  *      judge    norm, clipping, rate with warm-up, whether all is finite, the report
  *      sweep    Adam, average and packed weights; nothing where not finite.  Blocks take tiles of
@@ -24,8 +24,10 @@ __global__ void tally(struct dtn_tally_call c)
 	SHARED(double, warps, [WARP]);
 	double sum = 0;
 
-	for (int i = (int)threadIdx.x; i < c.S; i += BLOCK)
+	for (int i = (int)threadIdx.x; i < c.S; i += BLOCK) {
 		sum += (double)c.sample[i].weight * (double)c.loss[i];
+		c.dloss[i] = c.sample[i].gradient;
+	}
 	sum = block_sum(sum, warps);
 	if (threadIdx.x == 0)
 		c.state->loss = c.first ? sum : c.state->loss + sum;
@@ -33,7 +35,7 @@ __global__ void tally(struct dtn_tally_call c)
 
 struct judge_call {
 	struct dtn_state *state;
-	const double *part;
+	const double *part, *rate;
 	int parts;
 	double beta1, beta2, clip, ema;
 	int warmup, images;
@@ -43,7 +45,7 @@ struct judge_call {
 DEVICE void numbers(struct dtn_state *s, const struct judge_call &c)
 {
 	const double update = (double)s->updates, young = (1 + update) / (10 + update);
-	double rate = s->rate;
+	double rate = *c.rate;
 
 	if (s->updates < c.warmup)
 		rate *= (update + 1) / c.warmup;
@@ -178,8 +180,8 @@ static unsigned enough_blocks(void)
 void cuda_update(const struct dtn_update_call *c)
 {
 	const struct dtn_adam_call *a = &c->adam;
-	const struct judge_call j = { c->state, c->partial, (int)cuda_blocks(a->n, SQUARES),
-				      c->beta1, c->beta2, c->clip, c->ema, c->warmup, c->images };
+	const struct judge_call j = { c->state, c->partial, c->rate,
+				      (int)cuda_blocks(a->n, SQUARES), c->beta1, c->beta2, c->clip, c->ema, c->warmup, c->images };
 	const struct sweep_call s = { c->state, { a->param, a->m, a->v, a->ema, a->grad },
 				      a->beta1, a->beta2, a->eps, a->decay,
 				      (const struct layout *)c->layout, c->packed };

@@ -39,7 +39,7 @@ static void check_noise(const struct dtn_schedule *schedule, enum dtn_predict pr
 	static const int kind[] = { [DTN_EPS] = 0, [DTN_X0] = 1, [DTN_V] = 2 };
 	uint8_t pixels[S * IMAGE];
 	struct dtn_sample sample[S] = { { 0 } };
-	float x[S * IMAGE], target[S * IMAGE], dloss[S], want_x[IMAGE], want_target[IMAGE];
+	float x[S * IMAGE], target[S * IMAGE], want_x[IMAGE], want_target[IMAGE];
 	int32_t t[S];
 	struct dtn_noise_call call = { .S = S, .H = H, .W = W, .C = C, .predict = kind[predict],
 				       .purpose = DTN_RNG_NOISE };
@@ -54,7 +54,6 @@ static void check_noise(const struct dtn_schedule *schedule, enum dtn_predict pr
 		sample[s].t = (int32_t)(bits() % 1000);
 		sample[s].mirror = s % 2;
 		sample[s].empty = s == 3;
-		sample[s].gradient = number();
 		ab = dtn_alpha_bar(schedule, sample[s].t);
 		sample[s].image = (float)sqrt(ab);
 		sample[s].noise = (float)sqrt(1 - ab);
@@ -65,12 +64,10 @@ static void check_noise(const struct dtn_schedule *schedule, enum dtn_predict pr
 	call.x = garbage(sizeof(x));
 	call.target = garbage(sizeof(target));
 	call.t = garbage(sizeof(t));
-	call.dloss = garbage(sizeof(dloss));
 	device->queue->noise(&call);
 	receive(x, call.x, sizeof(x));
 	receive(target, call.target, sizeof(target));
 	receive(t, call.t, sizeof(t));
-	receive(dloss, call.dloss, sizeof(dloss));
 	device->free((void *)call.draw);
 	device->free((void *)call.pixels);
 	device->free((void *)call.sample);
@@ -82,8 +79,6 @@ static void check_noise(const struct dtn_schedule *schedule, enum dtn_predict pr
 			wrong = "the target has other bits";
 		if (t[s] != (sample[s].empty ? 0 : sample[s].t))
 			wrong = "t is wrong";
-		if (dloss[s] != (sample[s].empty ? 0 : sample[s].gradient))
-			wrong = "the loss's gradient is wrong";
 	}
 	judge(name, wrong);
 }
@@ -185,26 +180,35 @@ static void check_tally(void)
 {
 	struct dtn_sample sample[S] = { { 0 } };
 	struct dtn_state state;
-	float loss[S];
+	float loss[S], dloss[S];
 	double want = 0;
 	struct dtn_tally_call call = { .S = S, .first = true };
+	const char *wrong = NULL;
 
 	memset(&state, 0xff, sizeof(state));
 	for (int s = 0; s < S; s++) {
 		loss[s] = number();
 		sample[s].weight = number();
+		sample[s].gradient = number();
 		want += 2 * (double)loss[s] * (double)sample[s].weight;
 	}
 	call.state = sent(&state, sizeof(state));
 	call.loss = sent(loss, sizeof(loss));
+	call.dloss = garbage(sizeof(dloss));
 	call.sample = sent(sample, sizeof(sample));
 	device->queue->tally(&call);
 	call.first = false;
 	device->queue->tally(&call);
 	receive(&state, call.state, sizeof(state));
+	receive(dloss, call.dloss, sizeof(dloss));
 	device->free((void *)call.loss);
 	device->free((void *)call.sample);
-	judge("tally", fabs(state.loss - want) <= 1e-12 ? NULL : "the loss is wrong");
+	if (!(fabs(state.loss - want) <= 1e-12))
+		wrong = "the loss is wrong";
+	for (int s = 0; s < S; s++)
+		if (dloss[s] != sample[s].gradient)
+			wrong = "a loss's gradient is wrong";
+	judge("tally", wrong);
 }
 
 int main(void)
