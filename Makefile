@@ -131,6 +131,9 @@ $(STANDIN): $(STANDIN_PARTS) $(CUDA_SOURCES:kernels/cuda/%.cu=$(BUILD)/tests/cud
 	@mkdir -p $(@D)
 	$(CXX) $(DTN_LDFLAGS) -shared -o $@ $^
 
+$(BUILD)/tests/cuda/conv: $(patsubst kernels/cuda/%.cu,$(BUILD)/tests/cuda/kernels/%.o, \
+	$(wildcard kernels/cuda/conv*.cu))
+
 $(BUILD)/tests/cuda/%: $(BUILD)/tests/cuda/%.o $(BUILD)/tests/cuda/kernels/stream.o \
 		$(STANDIN_PARTS) $(LIBDTN)
 	@mkdir -p $(@D)

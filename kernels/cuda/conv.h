@@ -50,6 +50,11 @@ struct gather_call {
 	void *y;
 };
 
+/* How large the blocks of the bf16 products are: filters by positions, or by columns.  The order of
+ * additions is the same in all, and so are the results' bits; tests ask for each. */
+enum conv_tile { TILE_AUTO, TILE_64, TILE_SLIM, TILE_64_128, TILE_128 };
+extern enum conv_tile cuda_conv_tile;
+
 void cuda_gather_bf16(const struct gather_call *);
 void cuda_gather_f32(const struct gather_call *);
 

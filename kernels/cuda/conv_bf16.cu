@@ -364,20 +364,34 @@ template <int BM, int BN, int ACROSS, bool EVEN> void launch(const gather_call *
 
 }
 
+enum conv_tile cuda_conv_tile;
+
 /* Large blocks where there are enough of them to fill a card, narrow ones for few filters. */
-void cuda_gather_bf16(const struct gather_call *c)
+static enum conv_tile choose(const gather &g)
 {
 	enum { FULL = 200 };    /* blocks */
-	const size_t large = (positions(c->g) + 127) / 128 * c->g.phases;
-	const int K = c->g.K;
+	const size_t large = (positions(g) + 127) / 128 * g.phases;
+
+	if (cuda_conv_tile != TILE_AUTO)
+		return cuda_conv_tile;
+	if (g.K <= 32)
+		return TILE_SLIM;
+	if (g.K > 64 && large * ((g.K + 127) / 128) >= FULL)
+		return TILE_128;
+	return large * ((g.K + 63) / 64) >= FULL ? TILE_64_128 : TILE_64;
+}
+
+void cuda_gather_bf16(const struct gather_call *c)
+{
+	const enum conv_tile tile = choose(c->g);
 
 	if (c->g.C % GRANULE != 0)
 		launch<64, 64, 2, false>(c);
-	else if (K <= 32)
+	else if (tile == TILE_SLIM)
 		launch<128, 32, 1, true>(c);
-	else if (K > 64 && large * ((K + 127) / 128) >= FULL)
+	else if (tile == TILE_128)
 		launch<128, 128, 2, true>(c);
-	else if (large * ((K + 63) / 64) >= FULL)
+	else if (tile == TILE_64_128)
 		launch<128, 64, 2, true>(c);
 	else
 		launch<64, 64, 2, true>(c);

@@ -230,8 +230,9 @@ template <int BM, int BN, bool EVEN_X, bool EVEN_Y> void launch(const weights_ca
 void cuda_conv_weights_bf16(const struct weights_call *c)
 {
 	const bool x = c->g.C % GRANULE == 0, y = c->g.K % GRANULE == 0;
+	const bool large = cuda_conv_tile == TILE_AUTO ? c->g.K > 64 : cuda_conv_tile == TILE_128;
 
-	if (x && y && c->g.K > 64)
+	if (x && y && large)
 		launch<128, 128, true, true>(c);
 	else if (x && y)
 		launch<64, 128, true, true>(c);
