@@ -214,12 +214,22 @@ static void end_segment(struct job *job)
 
 /* --- all at once -------------------------------------------------------------------------- */
 
+static bool empty(const struct dtn_record *r)
+{
+	for (int i = 0; i < r->tensors; i++)
+		if (r->tensor[i].bytes > 0)
+			return false;
+	return true;
+}
+
 static void keep_record(struct job *job, const struct dtn_record *r)
 {
 	const struct dtn_fields *f = &job->pick.fields;
 	struct dtn_held held;
 	struct dtn_part part;
 
+	if (r->samples == 0 && empty(r))
+		return;
 	if (r->samples == 0)
 		dtn_reader_die(job->in, "no batch of samples, which has no place in another order");
 	dtn_pick_check(&job->pick, job->in, r);

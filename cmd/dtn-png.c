@@ -1,14 +1,19 @@
-/* dtn-png.c -- samples as a picture: one grid, or a file for each.
+/* dtn-png.c -- samples as a picture: one grid, a file for each, or an animation.
  *
  * A picture's height stands at its beginning, so a grid is held in memory, as bytes, until the last
- * sample has come.  Files of their own are written as the samples arrive.
+ * sample has come.  Files of their own are written as the samples arrive.  An animation shows one
+ * frame of all trajectories after the other, but a stream holds one trajectory after the other, so
+ * all is put aside first.
  */
 #include "format/dtn.h"
+#include "lib/image/film.h"
 #include "lib/image/grid.h"
 #include "lib/image/png_write.h"
+#include "lib/image/shown.h"
 #include "lib/image/tone.h"
 #include "lib/options.h"
 #include "lib/output.h"
+#include "lib/spool.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -21,6 +26,8 @@ static const struct dtn_option options[] = {
 	{ "scale", 0, "K", "enlarge every pixel to KxK (default: 1)" },
 	{ "pad", 0, "N", "black pixels around images (default: 2)" },
 	{ "each", 0, "DIR", "write DIR/00000000.png and so on instead of a grid" },
+	{ "animate", 0, NULL, "show trajectories as an animation" },
+	{ "fps", 0, "N", "frames of it in a second (default: 12)" },
 	{ "field", 0, "NAME", "show the tensor of this name" },
 	{ "max-pixels", 0, "N", "refuse to make a larger picture (default: 256M)" },
 	{ "no-prov", 0, NULL, "do not say in the picture how it was made" },
@@ -32,6 +39,9 @@ static const struct dtn_command command = {
 	DTN_OUTPUT | DTN_THREADS
 };
 
+/* How long an animation's last frame stays, in seconds, and what of it is kept in memory. */
+enum { PAUSE = 2, SPOOL_BYTES = 64 << 20 };
+
 /* Options that change nothing in a picture. */
 static const char idle[] = "--each= --max-pixels= --field=";
 
@@ -41,14 +51,20 @@ struct job {
 	const char *each, *field;
 	uint64_t max_pixels;
 	bool silent;                    /* --no-prov */
+	bool animate;
+	double fps;                     /* 0: not given */
 
 	struct dtn_reader *in;
 	struct dtn_output out;
 	int segment;                    /* 1, 2, … */
 	struct dtn_meta meta;           /* what all segments so far agree on */
 	struct dtn_prov prov;
+	char *commands;                 /* history, once it is needed */
 
-	uint8_t *pixels;                /* [N,H,W,C] of the grid, or of one record */
+	uint64_t frames;                /* --animate: of each trajectory */
+	struct dtn_spool spool;         /* and all of them, [N,frames,H,W,C] */
+
+	uint8_t *pixels;                /* [N,H,W,C] of the grid, or of one record or frame */
 	uint64_t room;                  /* bytes there */
 	uint64_t strange;               /* values that are no numbers */
 };
@@ -71,6 +87,10 @@ static void parse(struct job *job, int argc, char **argv)
 			job->grid.pad = (uint32_t)dtn_args_int(a, 0, 1024);
 		else if (!strcmp(name, "each"))
 			job->each = a->value;
+		else if (!strcmp(name, "animate"))
+			job->animate = true;
+		else if (!strcmp(name, "fps"))
+			job->fps = dtn_args_real(a, 0.01, 1000);
 		else if (!strcmp(name, "field"))
 			job->field = a->value;
 		else if (!strcmp(name, "max-pixels"))
@@ -80,6 +100,10 @@ static void parse(struct job *job, int argc, char **argv)
 	}
 	if (job->each && a->output)
 		dtn_usage("--each and -o exclude each other");
+	if (job->each && job->animate)
+		dtn_usage("--each and --animate exclude each other");
+	if (job->fps > 0 && !job->animate)
+		dtn_usage("--fps is for --animate");
 }
 
 /* --- what a picture says about itself ---------------------------------------------------- */
@@ -102,30 +126,39 @@ static char *history(struct job *job)
 	return text;
 }
 
+/* Allocated; *n of them, valid as long as job->commands. */
+static struct dtn_png_text *texts(struct job *job, int *n)
+{
+	struct dtn_png_text *text = dtn_alloc((size_t)job->meta.n + 2, sizeof(*text));
+
+	*n = 0;
+	if (job->silent)
+		return text;
+	if (!job->commands)
+		job->commands = history(job);
+	text[(*n)++] = (struct dtn_png_text){ "Software", "dtn " DTN_VERSION };
+	text[(*n)++] = (struct dtn_png_text){ "dtn.commands", job->commands };
+	for (int i = 0; i < job->meta.n; i++)
+		text[(*n)++] = (struct dtn_png_text){ job->meta.pair[i].key,
+						      job->meta.pair[i].value };
+	return text;
+}
+
 static void write_picture(struct job *job, struct dtn_output *out, const struct dtn_grid *g,
 			  const uint8_t *images)
 {
-	struct dtn_png_text *text = dtn_alloc((size_t)job->meta.n + 2, sizeof(*text));
-	char *commands = job->silent ? NULL : history(job);
+	int n;
+	struct dtn_png_text *text = texts(job, &n);
 	uint8_t *row = dtn_alloc((size_t)g->picture_width, (size_t)g->channels);
-	struct dtn_png_writer *png;
-	int n = 0;
+	struct dtn_png_writer *png =
+		dtn_png_writer_open(out, (uint32_t)g->picture_width, (uint32_t)g->picture_height,
+				    g->channels, text, n);
 
-	if (!job->silent) {
-		text[n++] = (struct dtn_png_text){ "Software", "dtn " DTN_VERSION };
-		text[n++] = (struct dtn_png_text){ "dtn.commands", commands };
-		for (int i = 0; i < job->meta.n; i++)
-			text[n++] = (struct dtn_png_text){ job->meta.pair[i].key,
-							   job->meta.pair[i].value };
-	}
-	png = dtn_png_writer_open(out, (uint32_t)g->picture_width, (uint32_t)g->picture_height,
-				  g->channels, text, n);
 	for (uint64_t y = 0; y < g->picture_height; y++) {
 		dtn_grid_row(g, images, y, row);
 		dtn_png_write_row(png, row);
 	}
 	dtn_png_writer_close(png);
-	free(commands);
 	free(text);
 	free(row);
 }
@@ -138,63 +171,8 @@ static _Noreturn void too_large(const struct job *job)
 		"a side", dtn_reader_name(job->in), (unsigned long long)job->max_pixels);
 }
 
-static char *shape_of(const struct dtn_tensor *t)
-{
-	char *text = dtn_strdup("[");
-
-	for (int i = 0; i < t->rank; i++) {
-		char *more = dtn_format("%s%s%llu", text, i ? "," : "",
-					(unsigned long long)t->dim[i]);
-		free(text);
-		text = more;
-	}
-	return dtn_format("%s]", text);
-}
-
-/* What is shown: the tensor that was asked for, else results before what they were made of. */
-static int choose(const struct job *job, const struct dtn_record *r)
-{
-	static const int roles[] = { DTN_SAMPLE, DTN_NOISED, DTN_IMAGE, DTN_NOISE };
-
-	if (job->field) {
-		for (int i = 0; i < r->tensors; i++)
-			if (!strcmp(r->tensor[i].name, job->field))
-				return i;
-		dtn_reader_die(job->in, "no tensor \"%s\"", job->field);
-	}
-	for (size_t k = 0; k < sizeof(roles) / sizeof(roles[0]); k++) {
-		int i = dtn_find_tensor(r, roles[k], NULL);
-		if (i >= 0)
-			return i;
-	}
-	dtn_reader_die(job->in, "no tensor that holds images");
-}
-
-/* Is it [N,H,W,C] of one or three channels, of a type that we know, and of the size of the
- * others? */
-static void check(struct job *job, const struct dtn_tensor *t)
-{
-	struct dtn_grid *g = &job->grid;
-
-	if (!t->batched || t->rank != 4 || (t->dim[3] != 1 && t->dim[3] != 3) || t->dim[1] == 0 ||
-	    t->dim[2] == 0 || t->dim[1] > INT_MAX || t->dim[2] > INT_MAX)
-		dtn_reader_die(job->in, "cannot make an image from shape %s", shape_of(t));
-	if (t->type != DTN_U8 && t->type != DTN_F32)
-		dtn_reader_die(job->in, "tensor %s: dtype %s not supported", t->name,
-			       dtn_type_name(t->type));
-	if (g->height && (t->dim[1] != g->height || t->dim[2] != g->width ||
-			  (int)t->dim[3] != g->channels))
-		dtn_reader_die(job->in, "segment %d: incompatible field \"%s\": %s, expected "
-			       "[N,%u,%u,%d]", job->segment, t->name, shape_of(t), g->height,
-			       g->width, g->channels);
-	g->height = (uint32_t)t->dim[1];
-	g->width = (uint32_t)t->dim[2];
-	g->channels = (int)t->dim[3];
-}
-
-/* A trajectory, or an image at several timesteps, is shown as a row: the first segment that says
- * how long it is decides. */
-static void frames(struct job *job)
+/* How long the segment's trajectories are, or at how many timesteps its images; 0: neither. */
+static uint64_t length(const struct job *job)
 {
 	const struct dtn_meta *meta = dtn_reader_meta(job->in);
 	const char *traced = dtn_meta_get(meta, "sample.frames"),
@@ -202,8 +180,35 @@ static void frames(struct job *job)
 	char *end;
 	long n = text ? strtol(text, &end, 10) : 0;
 
-	if (!job->grid.columns && n > 0 && n <= INT_MAX && !*end)
-		job->grid.columns = (uint32_t)n;
+	return n > 0 && n <= INT_MAX && !*end ? (uint64_t)n : 0;
+}
+
+/* Such are shown as a row, as long as the first segment says, or moving. */
+static void frames(struct job *job)
+{
+	uint64_t n = length(job);
+
+	if (!job->animate) {
+		if (!job->grid.columns)
+			job->grid.columns = (uint32_t)n;
+		return;
+	}
+	if (n == 0)
+		dtn_reader_die(job->in, "still images: --animate wants trajectories "
+			       "(dtn-sample --trace)");
+	if (job->frames && n != job->frames)
+		dtn_reader_die(job->in, "segment %d: trajectories of %llu frames, expected %llu",
+			       job->segment, (unsigned long long)n,
+			       (unsigned long long)job->frames);
+	job->frames = n;
+}
+
+/* Has the segment whole trajectories?  Else those that follow would be out of step. */
+static void check_frames(const struct job *job)
+{
+	if (job->animate && job->grid.images % job->frames != 0)
+		dtn_reader_die(job->in, "segment %d: its trajectories of %llu frames are not "
+			       "whole", job->segment, (unsigned long long)job->frames);
 }
 
 /* n bytes at job->pixels, which are kept. */
@@ -229,7 +234,7 @@ static void read_pixels(struct job *job, int i, const struct dtn_tensor *t, uint
 		job->strange += dtn_tone_to_u8(job->pixels + at, data, n);
 }
 
-/* Would n more images still make a picture of the permitted size? */
+/* Would n images still make a picture of the permitted size? */
 static void check_size(const struct job *job, uint64_t n)
 {
 	const struct dtn_grid *g = &job->grid;
@@ -260,14 +265,16 @@ static void write_file(struct job *job, uint64_t index, const uint8_t *image)
 static void take_record(struct job *job, const struct dtn_record *r)
 {
 	struct dtn_grid *g = &job->grid;
-	int i = choose(job, r);
+	int i = dtn_shown(job->in, r, job->field, job->segment, g);
 	const struct dtn_tensor *t = &r->tensor[i];
-	uint64_t bytes;
+	uint64_t bytes, all = g->images + t->dim[0];
+	uint64_t shown = job->animate ? (all + job->frames - 1) / job->frames : all;
 
-	check(job, t);
-	check_size(job, job->each ? 1 : g->images + t->dim[0]);
+	check_size(job, job->each ? 1 : shown);
 	bytes = (uint64_t)g->height * g->width * (uint64_t)g->channels;
-	read_pixels(job, i, t, job->each ? 0 : g->images * bytes);
+	read_pixels(job, i, t, job->each || job->animate ? 0 : g->images * bytes);
+	if (job->animate)
+		dtn_spool_add(&job->spool, job->pixels, t->dim[0] * bytes);
 	for (uint64_t k = 0; job->each && k < t->dim[0]; k++)
 		write_file(job, g->images + k, job->pixels + k * bytes);
 	g->images += t->dim[0];
@@ -278,6 +285,8 @@ static void take_segment(struct job *job)
 	const struct dtn_record *r;
 
 	job->segment++;
+	free(job->commands);
+	job->commands = NULL;
 	if (job->each) {                /* each picture tells its own story */
 		dtn_meta_release(&job->meta);
 		dtn_prov_release(&job->prov);
@@ -291,6 +300,7 @@ static void take_segment(struct job *job)
 	frames(job);
 	while ((r = dtn_next_record(job->in)))
 		take_record(job, r);
+	check_frames(job);
 }
 
 static void write_grid(struct job *job)
@@ -306,12 +316,56 @@ static void write_grid(struct job *job)
 	dtn_output_commit(&job->out);
 }
 
+/* Frame k of all trajectories, to job->pixels. */
+static void fetch_frame(struct job *job, const struct dtn_grid *g, uint64_t k)
+{
+	uint64_t bytes = (uint64_t)g->height * g->width * (uint64_t)g->channels;
+
+	for (uint64_t i = 0; i < g->images; i++)
+		dtn_spool_get(&job->spool, (i * job->frames + k) * bytes, job->pixels + i * bytes,
+			      bytes);
+}
+
+static void write_film(struct job *job)
+{
+	struct dtn_grid *g = &job->grid;
+	double seconds = 1 / (job->fps > 0 ? job->fps : 12);
+	struct dtn_film *film;
+	struct dtn_png_text *text;
+	uint8_t *row;
+	int n;
+
+	g->images /= job->frames;
+	if (!dtn_grid_init(g) || g->picture_height * g->picture_width > job->max_pixels)
+		too_large(job);
+	make_room(job, g->images * g->height * g->width * (uint64_t)g->channels);
+	row = dtn_alloc((size_t)g->picture_width, (size_t)g->channels);
+	text = texts(job, &n);
+	film = dtn_film_open(&job->out, (uint32_t)g->picture_width, (uint32_t)g->picture_height,
+			     g->channels, (uint32_t)job->frames, text, n);
+	for (uint64_t k = 0; k < job->frames; k++) {
+		fetch_frame(job, g, k);
+		dtn_film_frame(film, k + 1 < job->frames ? seconds : PAUSE);
+		for (uint64_t y = 0; y < g->picture_height; y++) {
+			dtn_grid_row(g, job->pixels, y, row);
+			dtn_film_row(film, row);
+		}
+	}
+	dtn_film_close(film);
+	dtn_say("%llu frames of %llux%llu pixels", (unsigned long long)job->frames,
+		(unsigned long long)g->picture_width, (unsigned long long)g->picture_height);
+	dtn_output_commit(&job->out);
+	free(text);
+	free(row);
+}
+
 int main(int argc, char **argv)
 {
 	static struct job job;
 
 	dtn_begin(argv);
 	parse(&job, argc, argv);
+	dtn_spool_init(&job.spool, SPOOL_BYTES);
 	job.in = dtn_reader_open(job.args.operands, job.args.operand, DTN_SAMPLES);
 	dtn_reader_threads(job.in, job.args.threads ? job.args.threads : 1);
 	if (!job.each)
@@ -322,7 +376,9 @@ int main(int argc, char **argv)
 		take_segment(&job);
 	if (job.grid.images == 0)
 		dtn_die(DTN_INPUT, "%s: no images", dtn_reader_name(job.in));
-	if (!job.each)
+	if (job.animate)
+		write_film(&job);
+	else if (!job.each)
 		write_grid(&job);
 	if (job.strange)
 		dtn_warn("%llu values are no numbers and shown as black",

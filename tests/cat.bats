@@ -342,6 +342,8 @@ numbers() {
 	same split "15 15" "$(count a) $(count b)"
 	dtn-cat --shuffle 2 --split 0.34 -o a -o b s
 	same split "10 20" "$(count a) $(count b)"
+	stream -n 30 -s 4x4x1 -m noise.frames=5 | dtn-cat --skip 5 > o
+	same "of timesteps, too" "25 26 27 28 29" "$(numbers o)"
 	stream -n 29 -s 4x4x1 -m sample.frames=5 > t
 	fails 3 '^dtn-cat: t: segment 1: 29 samples are no whole trajectories of 5 frames$' dtn-cat -o o t
 	fails 3 'no whole trajectories' dtn-cat --shuffle 1 -o o t

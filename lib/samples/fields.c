@@ -9,15 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const fixed[] = { "image.layout", "image.range", "sample.frames" };
-enum { FRAMES = 2, FIXED = sizeof(fixed) / sizeof(fixed[0]) };
+static const char *const fixed[] = {
+	"image.layout", "image.range", "sample.frames", "noise.frames"
+};
+enum { TRACE = 2, STRIP = 3, FIXED = sizeof(fixed) / sizeof(fixed[0]) };
 
 static bool same_text(const char *a, const char *b)
 {
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
-static uint64_t frames_of(const struct dtn_reader *in, const char *text)
+static uint64_t frames_of(const struct dtn_reader *in, const char *key, const char *text)
 {
 	unsigned long long n;
 	char *end;
@@ -27,7 +29,7 @@ static uint64_t frames_of(const struct dtn_reader *in, const char *text)
 	errno = 0;
 	n = strtoull(text, &end, 10);
 	if (text[0] < '0' || text[0] > '9' || *end || errno || n < 1 || n > 1 << 24)
-		dtn_reader_die(in, "sample.frames: no number of frames: %s", text);
+		dtn_reader_die(in, "%s: no number of frames: %s", key, text);
 	return n;
 }
 
@@ -46,7 +48,8 @@ void dtn_fields_segment(struct dtn_fields *f, const struct dtn_reader *in)
 				       fixed[i], text ? text : "not there",
 				       f->said[i] ? f->said[i] : "none");
 	}
-	f->frames = frames_of(in, f->said[FRAMES]);
+	f->frames = f->said[TRACE] ? frames_of(in, fixed[TRACE], f->said[TRACE]) :
+		    frames_of(in, fixed[STRIP], f->said[STRIP]);
 }
 
 /* "u8 [N,8,8,1]"; allocated. */

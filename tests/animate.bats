@@ -1,0 +1,186 @@
+#!/usr/bin/env bats
+# dtn-png --animate: every pixel of every frame, by a reader of its own; who refuses what
+
+load common
+
+setup() { cd "$BATS_TEST_TMPDIR"; }
+
+unapng() { "$TOOLS/unapng" "$@"; }
+
+# expected H W C TRAJECTORIES FRAMES COLUMNS SCALE PAD SECONDS: what unapng prints, by the formula of
+# tests/tools/stream.c: pixel (y,x,c) of sample i is (7i + 3y + 5x + 11c) mod 256.
+expected() {
+	awk -v H="$1" -v W="$2" -v C="$3" -v N="$4" -v F="$5" -v M="$6" -v K="$7" -v P="$8" -v S="$9" '
+	function pixel(px, py, c,   gx, gy, i, x, y) {
+		if (px < P || py < P) return 0
+		gx = int((px - P) / (W * K + P)); x = int((px - P) % (W * K + P) / K)
+		gy = int((py - P) / (H * K + P)); y = int((py - P) % (H * K + P) / K)
+		i = gy * M + gx
+		if (x >= W || y >= H || i >= N) return 0
+		return (7 * (i * F + f) + 3 * y + 5 * x + 11 * c) % 256
+	}
+	BEGIN {
+		rows = int((N - 1) / M) + 1
+		width = M * (W * K + P) + P; height = rows * (H * K + P) + P
+		print width, height, C, F, 0
+		for (f = 0; f < F; f++) {
+			print "frame " (f < F - 1 ? S : "2/1")
+			for (py = 0; py < height; py++) {
+				line = ""
+				for (px = 0; px < width; px++)
+					for (c = 0; c < C; c++)
+						line = line (line == "" ? "" : " ") pixel(px, py, c)
+				print line
+			}
+		}
+	}'
+}
+
+@test "each frame is a grid of all trajectories" {
+	stream -n 15 -s 4x3x1 -m sample.frames=3 > s
+	dtn-png --animate s > a.png
+	unapng a.png | diff <(expected 4 3 1 5 3 3 1 2 1/12) -
+	stream -n 20 -s 3x5x3 -b 7 -m sample.frames=5 | dtn-png --animate --fps 4 --scale 2 --pad 1 --columns 3 > a.png
+	unapng a.png | diff <(expected 3 5 3 4 5 3 2 1 1/4) -
+	stream -n 2 -s 1x1x1 -m sample.frames=2 | dtn-png --animate --pad 0 > a.png
+	unapng a.png | diff <(expected 1 1 1 1 2 1 1 0 1/12) -
+	stream -n 6 -s 4x3x1 -m noise.frames=3 | dtn-png --animate > a.png
+	unapng a.png | diff <(expected 4 3 1 2 3 2 1 2 1/12) -
+}
+
+@test "frames of many chunks, that do not compress" {
+	stream -n 12 -s 200x200x3 -i -m sample.frames=4 > s
+	dtn-png --animate --pad 0 s > a.png
+	unapng a.png > a
+	((400000 < $(wc -c < a.png)))
+	dtn-info --dump image s > raw
+	# the first row of the first image of each frame
+	for f in 0 1 2 3; do
+		same "row of frame $f" \
+			"$(tail -c +$((f * 120000 + 1)) raw | head -c 600 | od -An -v -tu1 | xargs)" \
+			"$(grep -A 1 -n '^frame' a | grep -v frame | sed -n "$((2 * f + 1))p" |
+				sed 's/^[0-9]*-//' | cut -d ' ' -f 1-600)"
+	done
+}
+
+@test "rows of all filters come back as they were" {
+	if [ ! -x "$BIN/dtn-noise" ]; then skip "no dtn-noise"; fi
+	local f i
+	stream -n 3 -s 64x64x3 | dtn-noise -t 0,5,20,60 > s
+	dtn-png --animate --columns 1 --pad 0 s > a.png
+	same filters "1 2 3 4" "$(unapng -f a.png | xargs)"
+	dtn-png --each d s
+	for f in 0 1 2 3; do
+		for i in 0 4 8; do
+			unpng d/0000000$((i + f)).png 2> /dev/null || unpng d/000000$((i + f)).png
+		done | grep -v '^64 64 3$'
+	done > expected
+	unapng a.png | tail -n +2 | grep -v frame | diff -q expected -
+}
+
+@test "readers that know no animation show the first frame" {
+	stream -n 15 -s 4x3x1 -m sample.frames=3 > s
+	dtn-png --animate s > a.png
+	expected 4 3 1 5 3 3 1 2 1/12 | sed -n '3,/^frame/p' | grep -v frame > first
+	unpng a.png | tail -n +2 | diff first -
+	unpng -t a.png > t
+	grep -x 'sample.frames=3' t
+	grep -x 'dtn.commands=dtn-png --animate' t
+	stream -n 3 -m x.place=Zürich -m sample.frames=3 | dtn-png --animate > b.png
+	unapng b.png > b
+	unpng -t b.png | grep -x 'x.place=Zürich'
+	dtn-png --animate --no-prov s > c.png
+	same "nothing said" "" "$(unpng -t c.png)"
+}
+
+@test "--fps" {
+	local p
+	stream -n 4 -m sample.frames=4 > s
+	for p in 12:1/12 1:1/1 25:1/25 12.5:2/25 0.5:2/1 0.1:10/1 29.97:100/2997 1000:1/1000 0.01:100/1 \
+		23.976023976:1001/24000 0.3:10/3; do
+		dtn-png --animate --fps "${p%:*}" s > a.png
+		same "${p%:*} frames in a second" "frame ${p#*:}" "$(unapng a.png | grep -m 1 frame)"
+		same "pause" "frame 2/1" "$(unapng a.png | grep frame | tail -n 1)"
+	done
+	for p in 0 0.001 1001 -1 x nan inf; do
+		fails 2 "^dtn-png: --fps $p: wants " dtn-png --animate --fps $p s
+	done
+	fails 2 '^dtn-png: --fps is for --animate$' dtn-png --fps 3 s
+	fails 2 'exclude each other' dtn-png --animate --each d s
+}
+
+@test "records and segments of any size, f32, the same bytes each time" {
+	stream -n 40 -s 5x4x3 -m sample.frames=10 -b 1 > a
+	stream -n 40 -s 5x4x3 -m sample.frames=10 -b 40 > b
+	dtn-png --no-prov --animate a > a.png
+	dtn-png --no-prov --animate < b | cmp - a.png
+	stream -n 40 -s 5x4x3 -m sample.frames=10 -t f32 | dtn-png --no-prov --animate | cmp - a.png
+	cat a b | dtn-png --no-prov --animate --columns 4 > two.png
+	same size "26 16 3 10 0" "$(unapng two.png | head -n 1)"
+	stream -n 6 -s 2x2x1 -t f32 -x 3 -m sample.frames=3 | dtn-png --animate 2> e > c.png
+	same warning "dtn-png: warning: 3 values are no numbers and shown as black" "$(cat e)"
+	unapng c.png > c
+}
+
+@test "what is no trajectory, and trajectories that do not fit" {
+	stream -n 6 -s 4x4x1 > s
+	fails 3 '^dtn-png: s: still images: --animate wants trajectories \(dtn-sample --trace\)$' dtn-png --animate s
+	stream -n 6 -s 4x4x1 -m sample.frames=3 > a
+	stream -n 6 -s 4x4x1 -m sample.frames=2 > b
+	fails 3 '^dtn-png: b: segment 2: trajectories of 2 frames, expected 3$' dtn-png --animate a b
+	fails 3 '^dtn-png: s: still images' dtn-png --animate a s
+	stream -n 6 -s 4x5x1 -m sample.frames=3 > b
+	fails 3 '^dtn-png: b: record 0: segment 2: incompatible field "image": \[4,4,5,1\], expected \[N,4,4,1\]$' \
+		dtn-png --animate a b
+	stream -n 5 -s 4x4x1 -m sample.frames=3 > b
+	fails 3 '^dtn-png: b: segment 1: its trajectories of 3 frames are not whole$' dtn-png --animate b
+	fails 3 'segment 2: its trajectories' dtn-png --animate a b a
+	stream -n 0 -m sample.frames=3 > none
+	fails 3 '^dtn-png: none: no images$' dtn-png --animate none
+	for f in 0 -1 x 99999999999 3x; do
+		stream -n 6 -m "sample.frames=$f" > b
+		fails 3 'still images' dtn-png --animate b
+	done
+}
+
+@test "limits: of a frame, not of all of them" {
+	stream -n 40 -s 64x64x1 -m sample.frames=10 > s
+	dtn-png --animate --pad 0 --max-pixels 16K s > a.png
+	unapng a.png > a
+	fails 3 '^dtn-png: s: image too large' dtn-png --animate --max-pixels 16K s
+	fails 3 'image too large' dtn-png --animate --pad 0 --max-pixels 16K --scale 2 s
+	fails 3 'image too large' dtn-png --animate --scale 1024 s
+}
+
+@test "memory for one frame, more than 64 MiB of frames in a temporary file" {
+	mkdir t
+	stream -n 3000 -s 128x128x3 -m sample.frames=1500 > s
+	TMPDIR=t command time -f %M -o peak dtn-png --animate --pad 0 --columns 2 -o a.png s
+	(($(cat peak) < 100000)) || fail "$(cat peak) kB for 147 MB of frames"
+	same "files left" "" "$(ls -A t)"
+	same "size" "256 128 3 1500 0" "$(unapng a.png | head -n 1)"
+	fails 1 'temporary file in no/where' env TMPDIR=no/where dtn-png --animate -o b.png s
+}
+
+@test "a truncated trajectory leaves no file" {
+	local n size
+	stream -n 6 -s 4x4x1 -m sample.frames=3 > s
+	size=$(wc -c < s)
+	for ((n = 0; n < size; n += 97)); do
+		head -c $n s > t
+		fails 3 'truncated|empty input' dtn-png --animate -o a.png t
+		[ ! -e a.png ]
+	done
+}
+
+@test "what dtn-sample --trace makes" {
+	if [ ! -x "$BIN/dtn-train" ] || [ ! -x "$BIN/dtn-sample" ]; then skip "no dtn-sample"; fi
+	stream -n 4 -s 8x8x1 | dtn-train -q --channels 8 --mult 1 --groups 4 --blocks 1 -b 4 --steps 1 -o m
+	dtn-sample -n 5 --steps 6 --trace 4 m > s
+	dtn-png --animate --columns 5 --pad 0 s > a.png
+	unapng a.png > a
+	same size "40 8 1 4 0" "$(head -n 1 a)"
+	# the last frame is what it makes without a trace
+	dtn-sample -n 5 --steps 6 m | dtn-png --columns 5 --pad 0 > last.png
+	tail -n 8 a | diff - <(unpng last.png | tail -n 8)
+}
