@@ -7,7 +7,7 @@
 struct dtn_fields {
 	int segments;                   /* seen */
 	char *said[4];                  /* metadata that must not differ; NULL: not there */
-	uint64_t frames;                /* samples that belong together: of a trajectory or strip, else 1 */
+	uint64_t frames;                /* samples that belong together; 1: none */
 	int n;                          /* tensors of a record; 0: no record was seen */
 	struct dtn_tensor *tensor;      /* of the first record */
 	uint64_t *row;                  /* [n] bytes for each sample; not batched: in all */
