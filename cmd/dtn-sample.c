@@ -1,7 +1,9 @@
 /* dtn-sample.c -- make images with a model. */
 #include "format/dtn.h"
 #include "lib/device.h"
+#include "lib/diffusion/from.h"
 #include "lib/diffusion/sample.h"
+#include "lib/labels.h"
 #include "lib/line.h"
 #include "lib/model.h"
 #include "lib/options.h"
@@ -26,6 +28,10 @@ static const struct dtn_option options[] = {
 	{ "first", 0, "I", "begin with image number I (default: 0)" },
 	{ "trace", 0, "N", "write N frames of each image's way from noise" },
 	{ "trace-x0", 0, NULL, "frames show the image as the network expects it" },
+	{ "class", 0, "NAME,...|all", "of which class; with several, one after the other" },
+	{ "guidance", 0, "S", "exaggerate the class; 1: as it is, 0: not at all (default: 1)" },
+	{ "from", 0, "STREAM", "begin with noise or images of this stream" },
+	{ "strength", 0, "F", "part of the steps that change the images, 0 to 1 (default: 0.75)" },
 	{ "raw", 0, NULL, "use the weights of the last step, not their average" },
 	{ "dtype", 0, "TYPE", "write images as u8|f32 (default: u8)" },
 	{ "batch", 'b', "N", "work on about N images at once, to save memory" },
@@ -42,9 +48,11 @@ static const struct dtn_command command = {
 struct wishes {
 	struct dtn_sampler_config sampler;
 	bool eta_given, variance_given, raw, f32, trace_x0;
-	int n, frames, batch;
+	int n, frames, batch;           /* n -1: not given */
 	uint64_t first;
 	const char *device, *precision;
+	const char *class, *from;
+	double guidance, strength;      /* -1: not given */
 };
 
 /* --- what is wanted --------------------------------------------------------------------------- */
@@ -74,6 +82,14 @@ static void one_option(struct wishes *w, const struct dtn_args *args)
 		w->frames = (int)dtn_args_int(args, 2, 65537);
 	else if (!strcmp(name, "trace-x0"))
 		w->trace_x0 = true;
+	else if (!strcmp(name, "class"))
+		w->class = args->value;
+	else if (!strcmp(name, "guidance"))
+		w->guidance = dtn_args_real(args, 0, 1000);
+	else if (!strcmp(name, "from"))
+		w->from = args->value;
+	else if (!strcmp(name, "strength"))
+		w->strength = dtn_args_real(args, 0, 1);
 	else if (!strcmp(name, "raw"))
 		w->raw = true;
 	else if (!strcmp(name, "dtype"))
@@ -96,6 +112,23 @@ static void check_options(const struct wishes *w, const struct dtn_args *args)
 		dtn_usage("--variance is for --sampler ddpm");
 	if (w->trace_x0 && w->frames == 1)
 		dtn_usage("--trace-x0 wants --trace, to know how many frames");
+	if (w->guidance >= 0 && !w->class)
+		dtn_usage("--guidance wants --class, to know where to");
+	if (w->strength >= 0 && !w->from)
+		dtn_usage("--strength wants --from, to have something to change");
+}
+
+/* Images of no class are asked for where none is named, and by guidance unless it is 1. */
+static void check_classes(const struct wishes *w, const struct dtn_model *model)
+{
+	const char *dropped = dtn_meta_get(&model->meta, "train.label_dropout");
+	bool without = !w->class || (w->guidance >= 0 && w->guidance != 1);
+
+	if (model->unet.classes == 0 && w->class)
+		dtn_usage("--class %s: the model was not trained with classes", w->class);
+	if (model->unet.classes > 0 && without && dropped && strtod(dropped, NULL) == 0)
+		dtn_usage("the model was trained without --label-dropout, so it makes images of a "
+			  "--class only, with --guidance 1");
 }
 
 static void check_steps(struct wishes *w, const struct dtn_model *model)
@@ -115,6 +148,27 @@ static const char *spacing_name(enum dtn_spacing spacing)
 	static const char *const name[] = { "trailing", "leading", "linspace", "quad" };
 
 	return name[spacing];
+}
+
+static void describe_classes(struct dtn_meta *meta, const struct wishes *w,
+			     const struct dtn_model *model)
+{
+	if (!w->class)
+		return;
+	dtn_meta_set(meta, "labels", "%s", dtn_meta_get(&model->meta, "labels"));
+	dtn_meta_set(meta, "sample.class", "%s", w->class);
+	dtn_meta_set(meta, "sample.guidance", "%.9g", w->guidance);
+}
+
+static void describe_start(struct dtn_meta *meta, const struct wishes *w,
+			   const struct dtn_from *from)
+{
+	if (!w->from || from->kind == DTN_FROM_NOISE)
+		return;
+	if (from->kind == DTN_FROM_NOISED)
+		dtn_meta_set(meta, "sample.from", "%d", from->t);
+	else
+		dtn_meta_set(meta, "sample.strength", "%.9g", w->strength);
 }
 
 static void describe(struct dtn_meta *meta, const struct wishes *w, const char *hash, uint64_t seed,
@@ -150,9 +204,23 @@ struct sink {
 	int type;
 	uint64_t n;                     /* images */
 	int frames;
+	int32_t *label;                 /* of image i: label[i mod labels]; NULL: none */
+	int labels;
+	uint64_t at;                    /* number of the next sample, frames counted */
 	double begun;
 	struct dtn_line line;
 };
+
+/* The classes of n samples from `at` on; allocated. */
+static int32_t *labels_of(const struct sink *sink, size_t n)
+{
+	int32_t *label = dtn_alloc(n, sizeof(*label));
+
+	for (size_t k = 0; k < n; k++)
+		label[k] = sink->label[(sink->at + k) / (uint64_t)sink->frames %
+				       (uint64_t)sink->labels];
+	return label;
+}
 
 /* Records of at most 4 MiB, but one sample at least. */
 static void emit(void *arg, const void *samples, size_t n)
@@ -163,15 +231,22 @@ static void emit(void *arg, const void *samples, size_t n)
 		     most = ((size_t)4 << 20) / bytes;
 
 	for (size_t at = 0, now; at < n; at += now) {
-		const void *data = (const char *)samples + at * bytes;
+		const void *data[2] = { (const char *)samples + at * bytes };
 		uint64_t dim[4] = { 0, (uint64_t)s.dim[1], (uint64_t)s.dim[2], (uint64_t)s.dim[3] };
-		struct dtn_tensor tensor;
-		struct dtn_record record = { .tensors = 1, .tensor = &tensor };
+		struct dtn_tensor tensor[2];
+		struct dtn_record record = { .tensors = 1, .tensor = tensor };
 		now = n - at < most ? n - at : most ? most : 1;
 		dim[0] = now;
 		record.samples = (uint32_t)now;
-		tensor = dtn_tensor("image", DTN_IMAGE, sink->type, true, 4, dim);
-		dtn_write_record(sink->writer, &record, &data);
+		tensor[0] = dtn_tensor("image", DTN_IMAGE, sink->type, true, 4, dim);
+		if (sink->label) {
+			tensor[record.tensors] = dtn_tensor("label", DTN_LABEL, DTN_I32, true, 1,
+							    dim);
+			data[record.tensors++] = labels_of(sink, now);
+		}
+		dtn_write_record(sink->writer, &record, data);
+		free((void *)data[1]);
+		sink->at += now;
 	}
 }
 
@@ -202,6 +277,29 @@ static float *read_weights(struct dtn_reader *r, const struct dtn_model *m,
 	return weights;
 }
 
+static void choose_classes(struct sink *sink, struct wishes *w, const struct dtn_model *model)
+{
+	if (!w->class)
+		return;
+	if (w->guidance < 0)
+		w->guidance = 1;
+	sink->labels = dtn_labels_choose(w->class, dtn_meta_get(&model->meta, "labels"),
+					 &sink->label);
+}
+
+static void begin_with(struct wishes *w, struct dtn_from *from, const struct dtn_model *model)
+{
+	if (w->from) {
+		dtn_from_read(from, w->from, model, w->first, w->n);
+		if (from->kind != DTN_FROM_IMAGES && w->strength >= 0)
+			dtn_usage("--strength is for images; the stream has %s",
+				  from->kind == DTN_FROM_NOISE ? "noise" : "noise added to them");
+		w->n = from->n;
+		w->strength = w->strength < 0 ? 0.75 : w->strength;
+	}
+	w->n = w->n < 0 ? 64 : w->n;
+}
+
 static int smaller(int a, int b)
 {
 	return a < b ? a : b;
@@ -220,7 +318,7 @@ static void share_out(const struct wishes *w, const struct dtn_args *args, int s
 
 static void make_images(struct sink *sink, const struct wishes *w, const struct dtn_args *args,
 			const struct dtn_backend *backend, const struct dtn_model *model,
-			struct dtn_sampling_graph *g, float *weights)
+			struct dtn_sampling_graph *g, float *weights, struct dtn_from *from)
 {
 	struct dtn_schedule schedule;
 	struct dtn_sampler sampler;
@@ -228,7 +326,9 @@ static void make_images(struct sink *sink, const struct wishes *w, const struct 
 	struct dtn_sampling s = {
 		.graph = g, .net = &net, .sampler = &sampler, .seed = args->seed,
 		.first = w->first, .n = w->n, .frames = w->frames, .x0_frames = w->trace_x0,
-		.type = sink->type, .emit = emit, .progress = progress, .arg = sink
+		.type = sink->type, .emit = emit, .progress = progress, .arg = sink,
+		.start = from->x, .label = sink->label, .labels = sink->labels,
+		.guidance = w->guidance
 	};
 	float *param;
 	int workers;
@@ -238,6 +338,8 @@ static void make_images(struct sink *sink, const struct wishes *w, const struct 
 		workers = s.slots = 1;
 	dtn_schedule_init(&schedule, &model->schedule);
 	dtn_sampler_init(&sampler, &w->sampler, &schedule, model->predict);
+	if (w->from)
+		dtn_from_begin(from, &sampler, w->strength, args->seed, w->first);
 	param = dtn_on_device(backend, weights, g->graph.params);
 	dtn_net_init(&net, &g->graph, g->prediction, false, backend, workers, param);
 	dtn_net_pack(&net);
@@ -262,10 +364,15 @@ static void run(struct wishes *w, const struct dtn_args *args, struct sink *sink
 	struct dtn_reader *reader = dtn_model_open(&model, args->operands ? args->operand[0] : "-");
 	const bool averaged = !w->raw && dtn_model_has(&model, DTN_EMA);
 	struct dtn_meta meta = { 0 };
+	struct dtn_from from = { 0 };
 	float *weights;
 	char hash[17];
 
 	check_steps(w, &model);
+	check_classes(w, &model);
+	choose_classes(sink, w, &model);
+	begin_with(w, &from, &model);
+	sink->n = (uint64_t)w->n;
 	at_once = dtn_sampling_slice(&model.unet, backend, type,
 				     smaller(w->batch ? w->batch : MOST_AT_ONCE, w->n));
 	dtn_sampling_graph(&g, &model.unet, type, at_once);
@@ -277,6 +384,8 @@ static void run(struct wishes *w, const struct dtn_args *args, struct sink *sink
 		backend->detail);
 
 	describe(&meta, w, hash, args->seed, averaged, type);
+	describe_classes(&meta, w, &model);
+	describe_start(&meta, w, &from);
 	if (!args->no_prov)
 		dtn_prov_add(&model.prov, args->argc, args->argv,
 			     "--batch= -b= --device=", args->operands, args->operand);
@@ -284,18 +393,22 @@ static void run(struct wishes *w, const struct dtn_args *args, struct sink *sink
 		4, { 1, model.unet.height, model.unet.width, model.unet.colours }
 	};
 	dtn_write_segment(sink->writer, DTN_SAMPLES, &meta, &model.prov);
-	make_images(sink, w, args, backend, &model, &g, weights);
+	make_images(sink, w, args, backend, &model, &g, weights, &from);
 	dtn_write_end(sink->writer);
 
 	dtn_meta_release(&meta);
 	dtn_graph_release(&g.graph);
 	dtn_model_release(&model);
+	dtn_from_release(&from);
 	free(weights);
+	free(sink->label);
 }
 
 int main(int argc, char **argv)
 {
-	struct wishes w = { .sampler = { .clip = true }, .n = 64, .frames = 1 };
+	struct wishes w = {
+		.sampler = { .clip = true }, .n = -1, .frames = 1, .guidance = -1, .strength = -1
+	};
 	struct dtn_output out;
 	struct dtn_args args;
 	struct sink sink = { 0 };
@@ -309,7 +422,8 @@ int main(int argc, char **argv)
 	dtn_output_open(&out, args.output, args.force);
 	sink.writer = dtn_writer_open(&out, args.level, 1);
 	sink.type = w.f32 ? DTN_F32 : DTN_U8;
-	sink.n = (uint64_t)w.n;
+	sink.frames = w.frames;
+	sink.at = w.first * (uint64_t)w.frames;
 	dtn_line_init(&sink.line);
 	run(&w, &args, &sink);
 	dtn_writer_close(sink.writer);

@@ -1,7 +1,7 @@
 /* labels.c -- names of classes, as a stream's metadata keeps them. */
 #include "lib/labels.h"
 
-#include "lib/base.h"
+#include "lib/options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,4 +102,30 @@ int dtn_labels_find(const char *text, const char *name)
 	}
 	free(all);
 	return found;
+}
+
+static _Noreturn void unknown(const char *name, const char *text)
+{
+	dtn_usage("--class %s: there is no such class, but %.200s%s", name, text,
+		  strlen(text) > 200 ? "..." : "");
+}
+
+/* A name with a comma in it can be given as it is, if it is the only one. */
+int dtn_labels_choose(const char *wanted, const char *text, int32_t **number)
+{
+	char **name;
+	int one = dtn_labels_find(text, wanted), all = one < 0 && !strcmp(wanted, "all"), n;
+
+	n = dtn_labels_split(all ? text : wanted, &name);
+	*number = dtn_alloc((size_t)n, sizeof(**number));
+	for (int i = 0; i < n; i++) {
+		(*number)[i] = all ? i : dtn_labels_find(text, name[i]);
+		if (one < 0 && (*number)[i] < 0)
+			unknown(name[i], text);
+		free(name[i]);
+	}
+	free(name);
+	if (one >= 0)
+		(*number)[0] = one;
+	return one >= 0 ? 1 : n;
 }

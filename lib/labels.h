@@ -6,10 +6,16 @@
 #ifndef DTN_LABELS_H
 #define DTN_LABELS_H
 
+#include <stdint.h>
+
 char *dtn_labels_join(char *const *name, int n);        /* the text; allocated */
 int dtn_labels_split(const char *text, char ***name);   /* how many; free each and the list */
 
 /* The number of the class with this name; -1: there is none. */
 int dtn_labels_find(const char *text, const char *name);
+
+/* The numbers of the classes that --class asks for: one name, several as the text has them, or
+ * "all".  Usage error where the text has no such name.  Returns how many; free *number. */
+int dtn_labels_choose(const char *wanted, const char *text, int32_t **number);
 
 #endif

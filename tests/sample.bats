@@ -208,6 +208,166 @@ meta() { dtn-info --json "$2" | grep -oE "\"$1\": *\"[^\"]*\"" | sed 's/.*: *"\(
 	paste a b | awk '{ d = $1 - $2; s += d * d; n++ } END { exit !(n == 256 && sqrt(s / n) < 0.02) }'
 }
 
+# --- classes ------------------------------------------------------------------------------------------
+
+# A model with three classes; the second has a comma in its name.
+classes() { model classes.dtn unet.classes=3 labels=cat,a%2Cb,dog "$@"; }
+
+# f32 numbers of the images, one a line.
+numbers() { dtn-sample --dtype f32 --precision f32 "$@" classes.dtn | pixels - | od -An -v -tf4 -w4; }
+
+@test "guidance 1 is the class, 0 is none, and between and beyond it is a line" {
+	classes
+	numbers -n 20 --class cat > cat
+	numbers -n 20 --class dog > dog
+	numbers -n 20 > none
+	! cmp -s cat dog || fail "cat and dog are one"
+	! cmp -s cat none || fail "cat and none are one"
+	numbers -n 20 --class cat --guidance 1 | cmp - cat
+	numbers -n 20 --class cat --guidance 0 | cmp - none
+	# in one step without clipping an image is linear in what the network says
+	local one="-n 20 --steps 1 --no-clip"
+	numbers $one --class cat > cat
+	numbers $one > none
+	for s in 0.5 2 7.5; do
+		numbers $one --class cat --guidance $s | paste - cat none | awk -v s=$s '
+			{ want = $3 + s * ($2 - $3); d = $1 - want; if (d * d > 1e-6 * (1 + want * want)) exit 1
+			  far += ($2 - $3) ^ 2 } END { exit !(NR == 1280 && far > 1) }' || fail "guidance $s"
+	done
+}
+
+@test "several classes take turns, by the number of the image" {
+	classes
+	local k
+	dtn-sample -n 12 --class all --guidance 2 classes.dtn > all
+	dtn-info --dump label all | od -An -v -td4 -w48 | xargs > labels
+	same labels "0 1 2 0 1 2 0 1 2 0 1 2" "$(cat labels)"
+	same names "cat,a%2Cb,dog" "$(meta labels all)"
+	dtn-sample -n 12 --class cat,a%2Cb,dog --guidance 2 classes.dtn | pixels - > named
+	pixels all | cmp - named
+	dtn-sample -n 12 --class a,b --guidance 2 classes.dtn > second
+	pixels second | tail -c +65 | head -c 64 > one
+	tail -c +65 named | head -c 64 | cmp - one
+	same label "1" "$(dtn-info --dump label second | od -An -v -td4 -w4 | sort -u | xargs)"
+	# parts make the whole here, too
+	for k in "-n 5" "-n 3 --first 5 -j 1" "-n 4 --first 8 -b 1"; do
+		# shellcheck disable=SC2086
+		dtn-sample $k --class all --guidance 2 classes.dtn > part
+		pixels part >> parts
+		dtn-info --dump label part >> part-labels
+	done
+	cmp parts named
+	dtn-info --dump label all | cmp - part-labels
+	# every frame has its image's label
+	dtn-sample -n 3 --trace 2 --class all classes.dtn | dtn-info --dump label - |
+		od -An -v -td4 -w24 | xargs > labels
+	same labels "0 0 1 1 2 2" "$(cat labels)"
+	dtn-sample -n 3 --class all --guidance 2 classes.dtn > s
+	same class all "$(meta sample.class s)"
+	same guidance 2 "$(meta sample.guidance s)"
+	absent label <(dtn-info <(dtn-sample -n 3 classes.dtn))
+}
+
+@test "classes that are not there" {
+	classes
+	fails 2 'there is no such class, but cat,a%2Cb,dog' dtn-sample -o s --class bird classes.dtn
+	fails 2 'bird: there is no such class' dtn-sample -o s --class cat,bird classes.dtn
+	fails 2 'was not trained with classes' dtn-sample -o s --class cat m.dtn
+	fails 2 '--guidance wants --class' dtn-sample -o s --guidance 2 classes.dtn
+	fails 2 '--guidance -1' dtn-sample -o s --guidance -1 --class cat classes.dtn
+	classes train.label_dropout=0
+	fails 2 'trained without --label-dropout' dtn-sample -o s classes.dtn
+	fails 2 'trained without --label-dropout' dtn-sample -o s --class cat --guidance 2 classes.dtn
+	dtn-sample -n 1 --class cat classes.dtn | dtn-info -c -
+	model bad.dtn unet.classes=2 labels=a,b,c 2> said || true
+	grep -q 'unet.classes=2: is not how many names labels has' said
+	[ ! -e s ]
+}
+
+# --- beginning with a stream ----------------------------------------------------------------------------
+
+@test "--from noise is what would have been drawn" {
+	stream -n 30 -s 8x8x1 > images.dtn
+	dtn-noise --pure --seed 5 images.dtn > noise.dtn
+	local options
+	for options in "--steps 6" "--sampler ddpm --steps 7" "--steps 5 --spacing leading --eta 1"; do
+		# shellcheck disable=SC2086
+		{
+			dtn-sample -n 30 --seed 5 $options m.dtn | pixels - > drawn
+			dtn-sample --from noise.dtn --seed 5 $options m.dtn | pixels - | cmp - drawn
+			dtn-sample --from - --seed 5 -n 7 --first 13 $options m.dtn < noise.dtn | pixels - > part
+		}
+		tail -c +$((13 * 64 + 1)) drawn | head -c $((7 * 64)) | cmp - part
+	done
+	# other noise, other images
+	dtn-noise --pure --seed 6 images.dtn | dtn-sample --from - --steps 6 m.dtn | pixels - > other
+	! cmp -s drawn other || fail "the noise is not looked at"
+	fails 2 '--strength is for images; the stream has noise' \
+		dtn-sample -o s --from noise.dtn --strength 0.5 m.dtn
+}
+
+@test "--from images: the less strength, the more is left of them" {
+	stream -n 20 -s 8x8x1 > images.dtn
+	pixels images.dtn | od -An -v -tu1 -w1 > x0
+	local far last=0 strength
+	for strength in 0 0.1 0.5 1; do
+		dtn-sample --from images.dtn --strength $strength m.dtn > s
+		same strength $strength "$(meta sample.strength s)"
+		far=$(pixels s | od -An -v -tu1 -w1 | paste - x0 |
+			awk '{ s += ($1 - $2) ^ 2 } END { printf "%d\n", sqrt(s / NR) }')
+		echo "strength $strength: $far from the images"
+		((far > last)) || fail "strength $strength: $far, before $last"
+		last=$far
+	done
+	# the default, any threads, parts
+	dtn-sample --from images.dtn --strength 0.75 m.dtn | pixels - > a
+	dtn-sample --from images.dtn -j 1 m.dtn | pixels - | cmp - a
+	dtn-sample --from images.dtn --first 3 -n 9 -b 1 m.dtn | pixels - > b
+	tail -c +$((3 * 64 + 1)) a | head -c $((9 * 64)) | cmp - b
+	# f32 images are the same ones
+	stream -n 20 -s 8x8x1 -t f32 | dtn-sample --from - m.dtn | pixels - > c
+	cmp -l a c | awk '{ d = $2 - $3 } END { exit NR > 20 }'
+}
+
+@test "--from images with noise: goes on at their timestep" {
+	stream -n 6 -s 8x8x1 > images.dtn
+	dtn-noise -t 40 -T 100 --schedule linear --seed 3 images.dtn > noised.dtn
+	dtn-sample --from noised.dtn --dtype f32 --trace 2 m.dtn > s
+	same timestep 40 "$(meta sample.from s)"
+	dtn-info --dump noised noised.dtn | head -c 256 > x40
+	pixels s | head -c 256 | cmp - x40
+	dtn-noise -t 40,50 -T 100 --schedule linear images.dtn > two.dtn
+	fails 3 'timesteps 40 and 50: --from wants images of one' dtn-sample -o s --from two.dtn m.dtn
+	dtn-noise -t 40 -T 50 --schedule linear images.dtn > other.dtn
+	fails 3 'another schedule' dtn-sample -o s --from other.dtn m.dtn
+	fails 2 '--strength is for images' dtn-sample -o s --from noised.dtn --strength 1 m.dtn
+}
+
+@test "--from what it cannot be" {
+	stream -n 5 -s 8x8x1 > images.dtn
+	stream -n 5 -s 8x9x1 > wide.dtn
+	fails 3 'images of 9x8x1, but the model makes images of 8x8x1' dtn-sample -o s --from wide.dtn m.dtn
+	dtn-sample -n 2 --trace 3 m.dtn > trace.dtn
+	fails 3 'frames of dtn-sample --trace; --from wants images or noise' \
+		dtn-sample -o s --from trace.dtn m.dtn
+	fails 3 '5 samples, which are not enough' dtn-sample -o s --from images.dtn -n 6 m.dtn
+	fails 3 '5 samples, which are not enough' dtn-sample -o s --from images.dtn --first 5 m.dtn
+	stream -n 5 -s 8x8x1 -t i32 > s32.dtn
+	fails 3 '--from wants f32' dtn-sample -o s --from s32.dtn m.dtn
+	stream -n 5 -s 8x8x1 -t f32 -x 3 > nan.dtn
+	fails 3 'is not finite' dtn-sample -o s --from nan.dtn m.dtn
+	stream -n 5 -s 8x8x1 -t f32 -r noised > bare.dtn
+	fails 3 'no timesteps' dtn-sample -o s --from bare.dtn m.dtn
+	fails 3 'expected samples, found a model' dtn-sample -o s --from m.dtn m.dtn
+	fails 1 'No such file' dtn-sample -o s --from nowhere.dtn m.dtn
+	fails 2 '--strength wants --from' dtn-sample -o s --strength 0.5 m.dtn
+	fails 2 '--strength 1.5' dtn-sample -o s --from images.dtn --strength 1.5 m.dtn
+	head -c -20 images.dtn > cut.dtn
+	fails 3 'cut.dtn: ' dtn-sample -o s --from cut.dtn m.dtn
+	fails 3 'noise after images' dtn-sample -o s --from <(cat images.dtn; dtn-noise --pure images.dtn) m.dtn
+	[ ! -e s ]
+}
+
 @test "wrong options" {
 	fails 2 'sampler' dtn-sample --sampler euler m.dtn
 	fails 2 '-n 0' dtn-sample -n 0 m.dtn

@@ -36,7 +36,7 @@ struct dtn_way *dtn_way_open(const struct dtn_sampling *s)
 	struct dtn_coefficients *table;
 	struct dtn_way *w;
 
-	if (!b->queue || s->x0_frames)
+	if (!b->queue || s->x0_frames || dtn_sampling_guided(s))
 		return NULL;
 	w = dtn_alloc(1, sizeof(*w));
 	*w = (struct dtn_way){
@@ -83,6 +83,9 @@ void dtn_way_start(struct dtn_way *w, uint64_t first, const float *x)
 	for (int k = 0; k < w->S; k++)
 		w->host[k] = s->sampler->t[0];
 	w->device->put(dtn_value(w->run, s->graph->t), w->host, (size_t)w->S * sizeof(int32_t));
+	for (int k = 0; k < w->S; k++)
+		w->host[k] = dtn_sampling_label(s, first + (uint64_t)k);
+	w->device->put(w->label, w->host, (size_t)w->S * sizeof(int32_t));
 	if (x)
 		w->device->put(w->x, x, bytes);
 	else

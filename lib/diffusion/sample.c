@@ -13,10 +13,10 @@
 #include <string.h>
 
 struct worker {
-	float *x, *output;              /* [S,H,W,C] */
+	float *x, *output, *without;    /* [S,H,W,C]; without: its class */
 	float *z;                       /* [H,W,C] */
 	float *frame;                   /* [S,H,W,C] */
-	int32_t *t;                     /* [S] */
+	int32_t *t, *label;             /* [S] */
 };
 
 /* Slices in work and those that wait for an earlier one.  Slice k lives in slot k % slots,
@@ -46,6 +46,7 @@ void dtn_sampling_graph(struct dtn_sampling_graph *g, const struct dtn_unet *u, 
 {
 	int S = g->slice = slice;
 
+	g->classes = u->classes;
 	dtn_graph_init(&g->graph, type);
 	g->x = dtn_input(&g->graph, "x", DTN_F32,
 			 (struct dtn_shape){ 4, { S, u->height, u->width, u->colours } });
@@ -90,23 +91,65 @@ static int frame_step(int f, int F, int S)
 
 static void start(struct all *all, struct worker *w, uint64_t first)
 {
-	for (int k = 0; k < all->s->graph->slice; k++)
-		dtn_start_of(all->s->seed, first + (uint64_t)k, w->x + (size_t)k * all->image,
-			     all->image);
+	const struct dtn_sampling *s = all->s;
+
+	for (int k = 0; k < s->graph->slice; k++) {
+		const uint64_t i = first + (uint64_t)k;
+		float *x = w->x + (size_t)k * all->image;
+
+		if (s->start && i >= s->first && i - s->first < (uint64_t)s->n)
+			memcpy(x, s->start + (i - s->first) * all->image,
+			       all->image * sizeof(*x));
+		else
+			dtn_start_of(s->seed, i, x, all->image);
+	}
 }
 
-static void predict(struct all *all, struct worker *w, struct dtn_run *run, int t)
+bool dtn_sampling_guided(const struct dtn_sampling *s)
 {
-	const struct dtn_sampling_graph *g = all->s->graph;
-	const struct dtn_backend *b = all->s->net->backend;
+	return s->labels > 0 && s->guidance != 0 && s->guidance != 1;
+}
+
+int32_t dtn_sampling_label(const struct dtn_sampling *s, uint64_t image)
+{
+	return s->labels > 0 && s->guidance != 0 ? s->label[image % (uint64_t)s->labels] :
+		s->graph->classes;
+}
+
+/* What the network says of x at t; `classes`: tell it the images' classes. */
+static void ask(struct all *all, struct worker *w, struct dtn_run *run, uint64_t first, int t,
+		bool classes, float *output)
+{
+	const struct dtn_sampling *s = all->s;
+	const struct dtn_sampling_graph *g = s->graph;
+	const struct dtn_backend *b = s->net->backend;
 	const size_t bytes = (size_t)g->slice * all->image * sizeof(float);
 
-	for (int k = 0; k < g->slice; k++)
+	for (int k = 0; k < g->slice; k++) {
 		w->t[k] = t;
+		w->label[k] = classes ? dtn_sampling_label(s, first + (uint64_t)k) : g->classes;
+	}
 	b->put(dtn_value(run, g->x), w->x, bytes);
 	b->put(dtn_value(run, g->t), w->t, (size_t)g->slice * sizeof(*w->t));
+	if (g->label >= 0)
+		b->put(dtn_value(run, g->label), w->label, (size_t)g->slice * sizeof(*w->label));
 	dtn_forward(run);
-	b->get(w->output, dtn_value(run, g->prediction), bytes);
+	b->get(output, dtn_value(run, g->prediction), bytes);
+}
+
+/* Eps, x_0 and v at one x are the same up to a factor and an offset, so guidance is the same line
+ * through two of either. */
+static void predict(struct all *all, struct worker *w, struct dtn_run *run, uint64_t first, int t)
+{
+	const struct dtn_sampling *s = all->s;
+	const float scale = (float)s->guidance;
+
+	ask(all, w, run, first, t, true, w->output);
+	if (!dtn_sampling_guided(s))
+		return;
+	ask(all, w, run, first, t, false, w->without);
+	for (size_t k = 0; k < (size_t)s->graph->slice * all->image; k++)
+		w->output[k] = w->without[k] + scale * (w->output[k] - w->without[k]);
 }
 
 static void step(struct all *all, struct worker *w, uint64_t first, int i)
@@ -164,7 +207,9 @@ static void queued_way(struct all *all, struct worker *w, uint64_t first, char *
 	const struct dtn_sampling *s = all->s;
 	int f = 0;
 
-	dtn_way_start(all->way, first, NULL);
+	if (s->start)
+		start(all, w, first);
+	dtn_way_start(all->way, first, s->start ? w->x : NULL);
 	for (int i = 0; i <= s->sampler->config.steps; i++) {
 		if (i > 0) {
 			dtn_way_step(all->way);
@@ -193,7 +238,7 @@ static void whole_way(struct all *all, struct worker *w, struct dtn_run *run, ui
 	for (int i = 0; i < S; i++) {
 		if (!s->x0_frames)
 			f = keep_frames(all, result, w->x, f, i);
-		predict(all, w, run, s->sampler->t[i]);
+		predict(all, w, run, first, s->sampler->t[i]);
 		if (s->x0_frames) {
 			dtn_sampler_x0(s->sampler, i, w->frame, w->x, w->output,
 				       (size_t)s->graph->slice * all->image);
@@ -274,9 +319,11 @@ static void get_memory(struct all *all)
 		all->worker[k] = (struct worker){
 			.x = dtn_alloc(slice, sizeof(float)),
 			.output = dtn_alloc(slice, sizeof(float)),
+			.without = dtn_alloc(slice, sizeof(float)),
 			.z = dtn_alloc(all->image, sizeof(float)),
 			.frame = dtn_alloc(slice, sizeof(float)),
-			.t = dtn_alloc(S, sizeof(int32_t))
+			.t = dtn_alloc(S, sizeof(int32_t)),
+			.label = dtn_alloc(S, sizeof(int32_t))
 		};
 	all->ring.result = dtn_alloc((size_t)s->slots, sizeof(*all->ring.result));
 	all->ring.ready = dtn_alloc((size_t)s->slots, sizeof(*all->ring.ready));
@@ -289,9 +336,11 @@ static void free_memory(struct all *all)
 	for (int k = 0; k < all->s->net->workers; k++) {
 		free(all->worker[k].x);
 		free(all->worker[k].output);
+		free(all->worker[k].without);
 		free(all->worker[k].z);
 		free(all->worker[k].frame);
 		free(all->worker[k].t);
+		free(all->worker[k].label);
 	}
 	for (int k = 0; k < all->s->slots; k++)
 		free(all->ring.result[k]);

@@ -20,6 +20,7 @@ struct dtn_sampling_graph {
 	struct dtn_graph graph;
 	dtn_id x, t, label, prediction; /* label: -1 where the network has no classes */
 	int slice;                      /* S */
+	int classes;                    /* label of an image of any */
 };
 
 /* type: DTN_F32 or DTN_BF16. */
@@ -35,6 +36,17 @@ struct dtn_sampling {
 	const struct dtn_sampler *sampler;
 	uint64_t seed, first;           /* of the images */
 	int n;
+
+	/* x at the sampler's first step [n,H,W,C]; NULL: noise. */
+	const float *start;
+
+	/* Of a network with classes: image number i is of class label[i mod labels]; none: of any.
+	 * Guidance [Ho & Salimans 2022] goes from what the network says without a class towards,
+	 * and beyond 1 past, what it says with it.  Only where it is neither 0 nor 1 both are
+	 * asked. */
+	const int32_t *label;
+	int labels;
+	double guidance;
 	int frames;                     /* of each image's way, evenly spaced; 1: the image alone */
 	bool x0_frames;                 /* frames show what the network takes the image for */
 	int type;                       /* of the result: DTN_F32 in [-1,1], or DTN_U8 */
@@ -51,6 +63,10 @@ struct dtn_sampling {
 };
 
 void dtn_sample(struct dtn_sampling *);
+
+/* Is the network asked twice in a step?  And with which label, first, for image number i? */
+bool dtn_sampling_guided(const struct dtn_sampling *);
+int32_t dtn_sampling_label(const struct dtn_sampling *, uint64_t image);
 
 /* round((x+1) 127.5), within 0 .. 255; a NaN becomes 0. */
 void dtn_to_u8(uint8_t *, const float *, size_t n);

@@ -140,6 +140,20 @@ void dtn_sampler_release(struct dtn_sampler *s)
 	s->t = NULL;
 }
 
+void dtn_sampler_begin_at(struct dtn_sampler *s, int t)
+{
+	const int S = s->config.steps;
+	int *all = s->t, kept = 0;
+
+	s->t = dtn_alloc((size_t)S + 1, sizeof(*s->t));
+	s->t[kept++] = t;
+	for (int i = 0; i < S; i++)
+		if (all[i] < t)
+			s->t[kept++] = all[i];
+	s->config.steps = kept;
+	free(all);
+}
+
 bool dtn_sampler_noisy(const struct dtn_sampler *s, int i)
 {
 	return next_t(s, i) >= 0 && step_at(s, i).noise > 0;

@@ -25,7 +25,7 @@ struct dtn_sampler {
 	struct dtn_sampler_config config;
 	const struct dtn_schedule *schedule;
 	enum dtn_predict predict;
-	int *t;                         /* [S], descending; the step after the last is -1 */
+	int *t;                         /* [config.steps], descending; after the last comes -1 */
 };
 
 /* The steps: t[0..S-1], each below the one before.  S is 1 .. T. */
@@ -34,6 +34,9 @@ void dtn_spaced(int *t, int S, int T, enum dtn_spacing);
 void dtn_sampler_init(struct dtn_sampler *, const struct dtn_sampler_config *,
 		      const struct dtn_schedule *, enum dtn_predict);
 void dtn_sampler_release(struct dtn_sampler *);
+
+/* Begin at t, 0 .. T-1, instead of where the list does: of its steps, those below t stay. */
+void dtn_sampler_begin_at(struct dtn_sampler *, int t);
 
 /* x_0 as the network's output at step i sees it, clipped if asked; n numbers. */
 void dtn_sampler_x0(const struct dtn_sampler *, int i, float *x0, const float *x,

@@ -1,7 +1,8 @@
 /* tests/tools/model.c -- write a model with random weights: model OUT [KEY=VALUE]...
  *
  * Pairs change the configuration of a small network; `seed=N` gives other weights, `tensors=param`
- * leaves the average out, `nan=NAME` spoils one weight and its average.
+ * leaves the average out, `nan=NAME` spoils one weight and its average.  Classes want two pairs:
+ * unet.classes=2 labels=cat,dog.
  */
 #include "lib/model.h"
 #include "lib/output.h"
@@ -98,6 +99,10 @@ int main(int argc, char **argv)
 	tensors = dtn_meta_get(&meta, "tensors");
 	number = seed ? strtoull(seed, NULL, 10) : 0;
 	dtn_model_from_meta(&model, &meta, argv[1]);
+	for (int i = 0; i < meta.n; i++)
+		if (!strcmp(meta.pair[i].key, "labels") ||
+		    !strncmp(meta.pair[i].key, "train.", 6))
+			dtn_meta_set(&model.meta, meta.pair[i].key, "%s", meta.pair[i].value);
 	build(&g, &model.unet);
 	w.param = dtn_alloc(g.params, sizeof(float));
 	fill(w.param, &g, number, 0);
