@@ -18,10 +18,13 @@ static const struct dtn_option options[] = {
 	{ "epochs", 0, "N", "show every image N times" },
 	{ "time", 0, "TIME", "train for 90s, 4m or 2h" },
 	{ "resume", 0, NULL, "continue MODEL.ckpt, if that is newer, or MODEL" },
+	{ "from", 0, "MODEL", "begin with the weights of MODEL" },
 	{ "val", 0, "STREAM|FRACTION", "validate on STREAM, or on a part that is held back" },
 	{ "val-every", 0, "N", "validate every N steps (default: each epoch)" },
 	{ "keep-best", 0, NULL, "keep what validates best in MODEL.best" },
 	{ "save-every", 0, "N", "write MODEL.ckpt every N steps (default: 10 minutes)" },
+	{ "sample-every", 0, "N", "make a picture of samples every N steps" },
+	{ "sample-to", 0, "DIR", "folder for these pictures" },
 	{ "log", 0, "FILE", "write a table, a row a step (-: stdout)" },
 	{ "max-mem", 0, "SIZE", "images in memory; others go to $TMPDIR (default: half of it)" },
 #define SETTING(option, letter, arg, kind, field, least, most, choices, value, key, help) \
@@ -65,6 +68,12 @@ static bool run_option(struct dtn_training *job, struct dtn_settings *settings,
 		job->seconds = dtn_args_time(args);
 	else if (!strcmp(name, "resume"))
 		job->resume = true;
+	else if (!strcmp(name, "from"))
+		job->from = args->value;
+	else if (!strcmp(name, "sample-every"))
+		job->sample_every = dtn_args_int(args, 1, INT64_MAX);
+	else if (!strcmp(name, "sample-to"))
+		job->sample_to = args->value;
 	else if (!strcmp(name, "val"))
 		validation(job, settings, args);
 	else if (!strcmp(name, "val-every"))
@@ -100,6 +109,8 @@ static void check(const struct dtn_training *job, const struct dtn_settings *s)
 			  s->accum, 1 << 20);
 	if (s->decay != DTN_CONSTANT_RATE && !job->steps && !job->epochs && !job->seconds)
 		dtn_usage("--lr-decay wants to know the end: --steps, --epochs or --time");
+	if (!job->sample_every != !job->sample_to)
+		dtn_usage("--sample-every and --sample-to want each other");
 	if (job->keep_best && !job->resume && !s->held_back && !job->validation)
 		dtn_usage("--keep-best wants --val, to know what is good");
 }

@@ -15,6 +15,8 @@ setup_file() {
 	for i in 1 2 3 4; do printf '\1'; seq 1000 9999 | head -c 3072; done | xz > data_batch_1.bin.xz
 	dtn-load photos |
 		dtn-train -q --channels 8 --mult 1 --groups 4 -T 60 --steps 1 -b 4 -o cars.dtn
+	dtn-load photos > images.dtn
+	dtn-train -q --from cars.dtn --classes --steps 1 -o classes.dtn images.dtn
 }
 
 setup() { cp -R "$BATS_FILE_TMPDIR"/. "$BATS_TEST_TMPDIR" && cd "$BATS_TEST_TMPDIR"; }

@@ -100,6 +100,162 @@ less() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a < b) }' || fail "$1 is not le
 	done
 }
 
+# --- classes ------------------------------------------------------------------------------------------
+
+# labelled NAMES FILE [STREAM'S OPTION...]: 40 images with labels 0 to 9 in turn
+labelled() {
+	local names=$1 file=$2
+	shift 2
+	stream -n 40 -s 8x8x1 -l ${names:+-m "labels=$names"} "$@" > "$file"
+}
+
+json() { dtn-info --json "$2" | grep -oE "\"$1\": *\"[^\"]*\"" | sed 's/.*: *"\(.*\)"/\1/'; }
+
+@test "classes: the same bytes however it runs, stops and goes on" {
+	local all="--classes --label-dropout 0.3 --flip --dropout 0.1 --val 0.2 --val-every 3 --keep-best"
+	all="$all --weight min-snr --zero-snr"
+	labelled a,b,c,d,e,f,g,h,i,j s
+	train $all --steps 11 -o whole.dtn s
+	train $all --steps 4 -o part.dtn s
+	train $all --steps 7 --resume -o part.dtn -j 1 --max-mem 1 s
+	dtn-train --keep-best --val-every 3 --steps 11 --resume -o part.dtn -j 3 s
+	cmp part.dtn whole.dtn
+	cmp part.dtn.best whole.dtn.best
+	same classes 10 "$(json unet.classes whole.dtn)"
+	same names a,b,c,d,e,f,g,h,i,j "$(json labels whole.dtn)"
+	dtn-sample --class all -n 10 part.dtn.best | dtn-info -c -
+	# labels change what is learned, and so does hiding them
+	labelled a,b,c,d,e,f,g,h,i,j s
+	for option in "--label-dropout 0.3" "--label-dropout 0" "--label-dropout 1"; do
+		train --classes $option --steps 11 -o a.dtn s
+		cksum < a.dtn >> sums
+	done
+	same "different models" 3 "$(sort -u sums | wc -l)"
+}
+
+@test "classes are known by their names, whatever their numbers" {
+	labelled a,b,c,d,e,f,g,h,i,j s
+	train --classes --steps 3 -o a.dtn s
+	# a second segment with other numbers, and a class more
+	labelled k,b,c,d,e,f,g,h,i,a t
+	train --classes --steps 3 -o b.dtn s t
+	same names a,b,c,d,e,f,g,h,i,j,k "$(json labels b.dtn)"
+	same classes 11 "$(json unet.classes b.dtn)"
+	# without names they are numbers
+	labelled "" n
+	train --classes --steps 3 -o n.dtn n
+	same names 0,1,2,3,4,5,6,7,8,9 "$(json labels n.dtn)"
+	# a model that is continued knows no others, but a list may name more than there are
+	fails 3 't: record 0: an image of class "k", which the model does not know' \
+		dtn-train --resume --steps 4 -o a.dtn t
+	fails 3 'class "0", which the model does not know' dtn-train --resume --steps 4 -o a.dtn n
+	fails 3 'class "k", which the model does not know' train --classes --val t --steps 4 -o c.dtn s
+	labelled j,i,h,g,f,e,d,c,b,a,extra r
+	cp b.dtn c.dtn
+	fails 0 'warning: 40 images' dtn-train --resume --steps 4 -o c.dtn r
+}
+
+@test "classes that cannot be" {
+	labelled a,b,c short
+	fails 3 'label 3, but there are 3 classes' train --classes -o m.dtn short
+	fails 3 'images without labels, but training is with classes' train --classes -o m.dtn "$G"
+	labelled a,b,c,d,e,f,g,h,i,j s
+	fails 3 'good.dtn: record 0: images without labels' train --classes -o m.dtn s "$G"
+	fails 3 'images without labels' train --classes --val "$G" -o m.dtn s
+	fails 2 '--label-dropout wants --classes' train --label-dropout 0.2 -o m.dtn s
+	fails 2 '--label-dropout 1.5' train --classes --label-dropout 1.5 -o m.dtn s
+	cp "$TWELVE" a.dtn
+	fails 2 '--classes 1 contradicts a.dtn' dtn-train --resume --classes --steps 13 -o a.dtn s
+	train --classes --steps 2 -o b.dtn s
+	fails 2 '--label-dropout 0.5.* contradicts b.dtn' \
+		dtn-train --resume --label-dropout 0.5 --steps 13 -o b.dtn s
+	[ ! -e m.dtn ]
+}
+
+# --- another model's weights --------------------------------------------------------------------------
+
+@test "--from begins with averaged weights and the other's network" {
+	# no step's worth of rate: the weights stay
+	dtn-train --from "$TWELVE" --lr 0 --steps 1 -o a.dtn "$G"
+	for name in conv_in.weight conv_out.bias mid_block.attentions.0.to_q.weight; do
+		dtn-info --dump "ema:$name" "$TWELVE" > ema
+		dtn-info --dump $name a.dtn | cmp - ema
+	done
+	same steps 1 "$(json train.step a.dtn)"
+	same network "8 1,2 4 none" "$(json unet.channels a.dtn) $(json unet.mult a.dtn) \
+$(json unet.groups a.dtn) $(json unet.attn a.dtn)"
+	# the same bytes for any way it runs
+	dtn-train --from "$TWELVE" --steps 9 -b 4 -o b.dtn "$G"
+	dtn-train --from "$TWELVE" --steps 4 -b 4 -o c.dtn "$G"
+	dtn-train --from "$TWELVE" --resume --steps 9 -j 1 -o c.dtn "$G"
+	cmp b.dtn c.dtn
+	grep -q 'dtn-train .*--from' <(dtn-info b.dtn)
+	# what is given, is taken
+	dtn-train --from "$TWELVE" --steps 1 --schedule linear --zero-snr --predict x0 --dropout 0.2 -T 200 \
+		-o d.dtn "$G"
+	same diffusion "200 linear 1 x0 0.200000003" "$(json ddpm.steps d.dtn) $(json ddpm.schedule d.dtn) \
+$(json ddpm.zero_snr d.dtn) $(json ddpm.prediction d.dtn) $(json unet.dropout d.dtn)"
+}
+
+@test "--from: classes are learned by a model that knew none, and kept by one that did" {
+	labelled a,b,c,d,e,f,g,h,i,j s
+	dtn-train --from "$TWELVE" --classes --lr 0 --steps 1 -o a.dtn s
+	# no class says anything yet
+	dtn-sample -n 4 "$TWELVE" | dtn-info --dump image - > plain
+	dtn-sample -n 4 --class c a.dtn | dtn-info --dump image - | cmp - plain
+	dtn-train --from a.dtn --steps 2 -o b.dtn s
+	same names a,b,c,d,e,f,g,h,i,j "$(json labels b.dtn)"
+	labelled x,b,c,d,e,f,g,h,i,j t
+	fails 3 'class "x", which the model does not know' dtn-train --from a.dtn --steps 2 -o c.dtn t
+	fails 3 'images without labels' dtn-train --from a.dtn --steps 2 -o c.dtn "$G"
+}
+
+@test "--from: another size, and what does not fit" {
+	stream -n 12 -s 12x10x1 > large
+	dtn-train --channels 8 --mult 1,2 --groups 4 --attn 8 -b 4 --steps 1 -o a.dtn "$G"
+	dtn-train --from a.dtn --steps 1 -o b.dtn large
+	same attention 12 "$(json unet.attn b.dtn)"
+	same parameters "$(dtn-info --json a.dtn | grep -o '"parameters": *[0-9]*')" \
+		"$(dtn-info --json b.dtn | grep -o '"parameters": *[0-9]*')"
+	stream -n 12 -s 8x8x3 > colour
+	fails 3 'images of 3 channels, but a.dtn was trained on 1' dtn-train --from a.dtn -o c.dtn colour
+	fails 2 '--channels 16: the network of a.dtn has 8' dtn-train --from a.dtn --channels 16 -o c.dtn "$G"
+	fails 2 '--mult 1,2,2: the network of a.dtn has 1,2' dtn-train --from a.dtn --mult 1,2,2 -o c.dtn "$G"
+	fails 1 'nowhere.dtn: No such file' dtn-train --from nowhere.dtn -o c.dtn "$G"
+	fails 3 'expected a model, found samples' dtn-train --from "$G" -o c.dtn "$G"
+	head -c 3000 a.dtn > cut.dtn
+	fails 3 'cut.dtn: ' dtn-train --from cut.dtn --steps 1 -o c.dtn "$G"
+	[ ! -e c.dtn ]
+}
+
+# --- pictures -----------------------------------------------------------------------------------------
+
+@test "--sample-every makes pictures, and the same model" {
+	train --steps 12 --sample-every 5 --sample-to shots -o a.dtn "$G"
+	cmp a.dtn "$TWELVE"
+	same pictures "00000005.png 00000010.png" "$(ls shots | xargs)"
+	# they are what dtn-sample makes
+	train --steps 5 -o five.dtn "$G"
+	dtn-sample -n 16 five.dtn | dtn-png > five.png
+	unpng five.png > five
+	unpng shots/00000005.png | cmp - five
+	same step 5 "$(unpng -t shots/00000005.png | grep train.step | grep -oE '[0-9]+$')"
+	# a column for each class
+	labelled a,b,c,d,e,f,g,h,i,j s
+	train --classes --steps 2 --sample-every 2 --sample-to shots -o b.dtn s
+	dtn-sample -n 20 --class all b.dtn | dtn-png --columns 10 > grid.png
+	unpng grid.png > grid
+	unpng shots/00000002.png | cmp - grid
+	fails 2 'want each other' train --steps 1 --sample-every 2 -o c.dtn "$G"
+	fails 2 'want each other' train --steps 1 --sample-to shots -o c.dtn "$G"
+	fails 1 'No such file' train --steps 1 --sample-every 2 --sample-to no/where -o c.dtn "$G"
+	echo > plain
+	fails 1 'plain: Not a directory' train --steps 1 --sample-every 2 --sample-to plain -o c.dtn "$G"
+	stream -n 4 -s 8x8x2 > two
+	fails 3 'pictures of 1 or 3 channels, not of 2' train --sample-every 2 --sample-to shots -o c.dtn two
+	[ ! -e c.dtn ]
+}
+
 # --- signals ------------------------------------------------------------------------------------------
 
 # Begin a run that would take minutes, and wait until it makes steps.

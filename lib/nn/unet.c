@@ -38,6 +38,20 @@ static bool attends(const struct dtn_unet *u, int level)
 	return false;
 }
 
+void dtn_unet_resize(struct dtn_unet *u, int height, int width)
+{
+	bool at[DTN_MAX_LEVELS];
+
+	for (int i = 0; i < u->levels; i++)
+		at[i] = attends(u, i);
+	u->height = height;
+	u->width = width;
+	u->attns = 0;
+	for (int i = 0; i < u->levels; i++)
+		if (at[i])
+			u->attn[u->attns++] = resolution(u, i);
+}
+
 static int channels(const struct dtn_graph *g, dtn_id x)
 {
 	return g->node[x].shape.dim[3];

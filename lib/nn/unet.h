@@ -30,6 +30,9 @@ const char *dtn_unet_check(const struct dtn_unet *);
 /* Height or width inside the network: the next multiple of 2^(levels-1). */
 int dtn_unet_padded(const struct dtn_unet *, int side);
 
+/* The same network for images of another size: attention stays at the levels where it is. */
+void dtn_unet_resize(struct dtn_unet *, int height, int width);
+
 /* x [N,H,W,C] f32 in about [-1,1]; t [N] i32; returns the prediction [N,H,W,C] f32.  label [N]
  * i32, of a network with classes only (else -1): the class of each image, or the number of classes
  * for an image of any. */

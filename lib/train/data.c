@@ -109,6 +109,7 @@ static bool next_segment(struct dtn_data *d)
 		dtn_reader_die(d->reader, "frames of dtn-sample --trace; training wants images");
 	if (d->segment == 1)
 		dtn_meta_copy(&d->meta, dtn_reader_meta(d->reader));
+	dtn_known_segment(&d->classes, d->reader);
 	dtn_prov_merge(&d->prov, dtn_reader_prov(d->reader));
 	return true;
 }
@@ -155,12 +156,14 @@ static void keep_timesteps(struct dtn_data *d, uint32_t samples, int tensor)
 
 static void keep(struct dtn_data *d, const struct dtn_record *r)
 {
-	int part[DTN_KEPT_PARTS], timestep;
+	int part[DTN_KEPT_PARTS], timestep, label = dtn_find_tensor(r, DTN_LABEL, NULL);
 	struct dtn_block *b;
 
 	find_parts(d, r, part, &timestep);
 	compare(d, &r->tensor[part[DTN_KEPT_IMAGE]]);
 	compare_noise(d, r);
+	if (d->classes.wanted && label < 0)
+		dtn_known_missing(d->reader);
 	b = new_block(d);
 	for (int i = 0; i < r->tensors; i++) {  /* they are read in their order */
 		for (int k = 0; k < DTN_KEPT_PARTS; k++)
@@ -170,6 +173,8 @@ static void keep(struct dtn_data *d, const struct dtn_record *r)
 			}
 		if (i == timestep)
 			keep_timesteps(d, r->samples, i);
+		if (d->classes.wanted && i == label)
+			dtn_known_record(&d->classes, d->reader, r, i, d->images);
 	}
 	d->images += r->samples;
 	if (d->images > INT32_MAX)
@@ -203,6 +208,11 @@ void dtn_data_open(struct dtn_data *d, int operands, char *const *operand, uint6
 				       dtn_reader_name(d->reader));
 }
 
+void dtn_data_classes(struct dtn_data *d, const char *names)
+{
+	dtn_known_want(&d->classes, d->reader, names);
+}
+
 void dtn_data_load(struct dtn_data *d, void (*count)(void *, uint64_t), void *arg)
 {
 	d->noised &= !d->clean;
@@ -229,6 +239,7 @@ void dtn_data_release(struct dtn_data *d)
 		dtn_reader_close(d->reader);
 	dtn_meta_release(&d->meta);
 	dtn_prov_release(&d->prov);
+	dtn_known_release(&d->classes);
 	memset(d, 0, sizeof(*d));
 	dtn_keep_init(&d->keep, 0);
 }

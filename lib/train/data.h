@@ -4,6 +4,7 @@
 
 #include "lib/diffusion/schedule.h"
 #include "lib/train/kept.h"
+#include "lib/train/known.h"
 
 struct dtn_block;                       /* the samples of one record */
 
@@ -28,11 +29,15 @@ struct dtn_data {
 	int segment;                    /* number of the one being read, for messages */
 	struct dtn_meta meta;           /* of the first segment */
 	struct dtn_prov prov;           /* of all segments */
+	struct dtn_known classes;       /* of the images, if wanted */
 };
 
 /* Open the operands (none: stdin) and read up to the first images, so that their size is known. */
 void dtn_data_open(struct dtn_data *, int operands, char *const *operand, uint64_t max_memory,
 		   int threads);
+
+/* Between open and load: classes are wanted, these or those that come (dtn_known_want). */
+void dtn_data_classes(struct dtn_data *, const char *names);
 
 /* Read all of it.  `count`, if not NULL, is called after each record with the images so far. */
 void dtn_data_load(struct dtn_data *, void (*count)(void *arg, uint64_t images), void *arg);

@@ -229,6 +229,8 @@ static void fill(struct dtn_queued *z, char *block, int j, uint32_t image, uint6
 		.weight = r->weight[t], .gradient = r->weight[t] / (float)r->images, .t = t,
 		.mirror = mirror
 	};
+	if (r->label >= 0)
+		sample->label = dtn_class_of(r->settings, r->data, image, position);
 	if (r->data->noised)
 		((int32_t *)(block + z->label_at))[j] = sample->label;
 }

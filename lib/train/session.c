@@ -7,6 +7,7 @@
 
 #include "lib/device.h"
 #include "lib/diffusion/choose.h"
+#include "lib/train/adopt.h"
 #include "lib/train/memory.h"
 #include "lib/train/signals.h"
 
@@ -29,6 +30,23 @@ static void read_count(void *arg, uint64_t images)
 	}
 }
 
+/* Settings from the options and, where there is a model to begin with, from that. */
+static struct dtn_reader *settle_new(struct dtn_session *s)
+{
+	const char *from = s->job->from;
+	struct dtn_reader *reader = NULL;
+
+	dtn_store_warn(&s->store);
+	if (from) {
+		reader = dtn_model_open(&s->origin, from);
+		dtn_settings_adopt(&s->settings, &s->origin, dtn_reader_name(reader));
+	}
+	dtn_settings_complete(&s->settings);
+	if (!s->settings.conditional && dtn_settings_given(&s->settings, "label-dropout"))
+		dtn_usage("--label-dropout wants --classes");
+	return reader;
+}
+
 /* Settings of the model that is resumed, or from the options and the size of the data. */
 static struct dtn_reader *settle(struct dtn_session *s, const struct dtn_settings *wanted)
 {
@@ -37,11 +55,8 @@ static struct dtn_reader *settle(struct dtn_session *s, const struct dtn_setting
 	struct dtn_reader *reader;
 
 	s->settings = *wanted;
-	if (!s->job->resume) {
-		dtn_settings_complete(&s->settings);
-		dtn_store_warn(&s->store);
-		return NULL;
-	}
+	if (!s->job->resume)
+		return settle_new(s);
 	source = dtn_store_source(&s->store);
 	reader = dtn_model_open(model, source);
 	dtn_settings_from_model(&s->settings, model, source);
@@ -62,6 +77,11 @@ static void match_size(struct dtn_session *s)
 	if (s->job->resume && !same)
 		dtn_die(DTN_INPUT, "images of %dx%dx%d, but %s was trained on %dx%dx%d", d->width,
 			d->height, d->colours, s->store.target, u->width, u->height, u->colours);
+	if (s->job->from && !s->job->resume && u->colours != d->colours)
+		dtn_die(DTN_INPUT, "images of %d channels, but %s was trained on %d", d->colours,
+			s->job->from, u->colours);
+	if (s->job->from && !same)
+		dtn_unet_resize(u, d->height, d->width);
 	u->height = d->height;
 	u->width = d->width;
 	u->colours = d->colours;
@@ -71,6 +91,24 @@ static void match_size(struct dtn_session *s)
 			d->colours, wrong);
 	if (wrong)
 		dtn_usage("%s", wrong);
+}
+
+/* The model that is continued or begun with says which classes there are, if it knows any. */
+static void want_classes(struct dtn_session *s)
+{
+	const struct dtn_model *m = s->job->resume ? &s->store.model : &s->origin;
+
+	if (s->settings.conditional)
+		dtn_data_classes(&s->data, m->unet.classes > 0 ?
+				 dtn_meta_get(&m->meta, "labels") : NULL);
+}
+
+/* After all images were read. */
+static void count_classes(struct dtn_session *s)
+{
+	s->settings.unet.classes = s->data.classes.n;
+	if (s->settings.conditional && s->data.classes.n == 0)
+		dtn_die(DTN_INPUT, "no image is of any class, but training is with classes");
 }
 
 static void check_schedule(const struct dtn_settings *s)
@@ -146,7 +184,7 @@ static void forget_time(struct dtn_meta *meta)
 /* Options that do not change what the model of a given step is. */
 static const char no_effect[] =
 	"--log= --max-mem= --resume --steps= --epochs= --time= --save-every= --val-every= "
-	"--device=";
+	"--device= --sample-every= --sample-to=";
 
 /* What the file says besides the weights.  The order of the keys is that of the first run. */
 static void describe(struct dtn_session *s)
@@ -165,9 +203,16 @@ static void describe(struct dtn_session *s)
 		dtn_meta_copy(&m->meta, &s->data.meta);
 		dtn_prov_merge(&m->prov, &s->data.prov);
 		dtn_prov_merge(&m->prov, &s->other.prov);
+		dtn_prov_merge(&m->prov, &s->origin.prov);
 		if (!a->no_prov)
 			dtn_prov_add(&m->prov, a->argc, a->argv, no_effect, a->operands,
 				     a->operand);
+	}
+	if (s->settings.conditional) {
+		char *labels = dtn_known_text(&s->data.classes);
+
+		dtn_meta_set(&m->meta, "labels", "%s", labels);
+		free(labels);
 	}
 	if (!s->job->seconds)
 		forget_time(&m->meta);
@@ -208,17 +253,31 @@ static void load_validation(struct dtn_session *s, int threads)
 			s->job->validation, d->width, d->height, d->colours, s->data.width,
 			s->data.height, s->data.colours);
 	d->clean = true;                /* its own noise, the same for all models */
+	if (s->settings.conditional) {
+		char *names = dtn_known_text(&s->data.classes);
+
+		dtn_data_classes(d, names);
+		free(names);
+	}
 	dtn_data_load(d, NULL, NULL);
 }
 
-/* Weights and moments: from the model that is resumed, or fresh. */
+/* Weights and moments: from the model that is resumed, or fresh, or only weights from another. */
 static void set_weights(struct dtn_session *s, struct dtn_reader *model)
 {
 	struct dtn_trainer *r = &s->trainer;
 	struct dtn_weights weights;
 
-	if (!model) {
+	if (!s->job->resume) {
 		dtn_trainer_start(r);
+		if (!model)
+			return;
+		weights = dtn_trainer_room(r);
+		dtn_adopt(&r->graph, weights.param, model, &s->origin);
+		dtn_reader_close(model);
+		dtn_trainer_put(r);
+		dtn_optim_start(&r->optim);
+		dtn_trainer_ready(r);
 		return;
 	}
 	weights = dtn_trainer_room(r);
@@ -250,8 +309,12 @@ void dtn_session_prepare(struct dtn_session *s, const struct dtn_training *job,
 	dtn_data_open(&s->data, a->operands, a->operand, max_memory, threads);
 	match_size(s);
 	match_noise(s);
+	want_classes(s);
+	if (job->sample_every)
+		dtn_preview_check(job->sample_to, s->data.colours);
 	workers = dtn_fit_memory(&s->settings, backend, type, threads);
 	dtn_data_load(&s->data, read_count, s);
+	count_classes(s);
 	load_validation(s, threads);
 	dtn_line_clear(&s->progress.line);
 
@@ -262,6 +325,8 @@ void dtn_session_prepare(struct dtn_session *s, const struct dtn_training *job,
 	s->validates = job->validation || s->trainer.split.helds > 0;
 	if (s->validates)
 		dtn_validator_init(&s->validator, &s->trainer, job->validation ? &s->other : NULL);
+	if (job->sample_every)
+		dtn_preview_init(&s->preview, &s->trainer, job->sample_to);
 	dtn_log_open(&s->log, job->log, s->trainer.counters.step, s->validates);
 	say_what(s);
 }
@@ -270,6 +335,9 @@ void dtn_session_release(struct dtn_session *s)
 {
 	if (s->validates)
 		dtn_validator_release(&s->validator);
+	if (s->job->sample_every)
+		dtn_preview_release(&s->preview);
+	dtn_model_release(&s->origin);
 	dtn_trainer_release(&s->trainer);
 	dtn_store_release(&s->store);
 	dtn_data_release(&s->data);

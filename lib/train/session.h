@@ -3,6 +3,7 @@
 #define DTN_SESSION_H
 
 #include "lib/train/log.h"
+#include "lib/train/preview.h"
 #include "lib/train/progress.h"
 #include "lib/train/store.h"
 #include "lib/train/train.h"
@@ -15,6 +16,8 @@ struct dtn_session {
 	struct dtn_trainer trainer;
 	struct dtn_validator validator;
 	bool validates;
+	struct dtn_preview preview;     /* if the job wants samples */
+	struct dtn_model origin;        /* the model to begin with, if there is one */
 	struct dtn_progress progress;
 	struct dtn_log log;
 	struct dtn_limits limits;

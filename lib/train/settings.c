@@ -129,12 +129,18 @@ static char *text_of(const struct dtn_settings *s, const struct setting *e)
 
 /* --- metadata -------------------------------------------------------------------------------- */
 
+/* What only conditional training has, a file of another need not say. */
+static bool applies(const struct dtn_settings *s, const struct setting *e)
+{
+	return s->conditional || strcmp(e->name, "label-dropout") != 0;
+}
+
 void dtn_settings_to_meta(const struct dtn_settings *s, struct dtn_meta *meta)
 {
 	for (int i = 0; i < SETTINGS; i++) {
 		char *text;
 
-		if (!*setting[i].key)
+		if (!*setting[i].key || !applies(s, &setting[i]))
 			continue;
 		text = text_of(s, &setting[i]);
 		dtn_meta_set(meta, setting[i].key, "%s", text);
@@ -203,10 +209,11 @@ void dtn_settings_from_model(struct dtn_settings *s, const struct dtn_model *mod
 	s->unet = model->unet;
 	s->schedule = model->schedule;
 	s->predict = model->predict;
+	s->conditional = model->unet.classes > 0;
 	for (int i = 0; i < SETTINGS; i++) {
 		const char *key = setting[i].key, *text;
 
-		if (!*key)
+		if (!*key || !applies(s, &setting[i]))
 			continue;
 		text = expect(model, key, name);
 		if (!take(s, &setting[i], text))
@@ -271,4 +278,37 @@ void dtn_settings_adopt_schedule(struct dtn_settings *s, const struct dtn_schedu
 	}
 	c.zero_snr |= s->schedule.zero_snr;
 	s->schedule = c;
+}
+
+/* What the shape of the weights and what they mean depend on. */
+static bool of_network(const struct setting *e)
+{
+	return e->offset < offsetof(struct dtn_settings, conditional) &&
+	       strcmp(e->name, "dropout") != 0;
+}
+
+void dtn_settings_adopt(struct dtn_settings *s, const struct dtn_model *model, const char *name)
+{
+	float dropout = dtn_settings_given(s, "dropout") ? s->unet.dropout : model->unet.dropout;
+	struct dtn_settings theirs = { .unet = model->unet };
+
+	for (int i = 0; i < SETTINGS; i++) {
+		char *ours, *text;
+
+		if (!(s->given >> i & 1) || !of_network(&setting[i]))
+			continue;
+		ours = text_of(s, &setting[i]);
+		text = text_of(&theirs, &setting[i]);
+		if (strcmp(ours, text))
+			dtn_usage("--%s %s: the network of %s has %s", setting[i].name, ours, name,
+				  text);
+		free(ours);
+		free(text);
+	}
+	s->unet = model->unet;
+	s->unet.dropout = dropout;
+	s->conditional |= model->unet.classes > 0;
+	dtn_settings_adopt_schedule(s, &model->schedule);
+	if (!dtn_settings_given(s, "predict"))
+		s->predict = model->predict;
 }

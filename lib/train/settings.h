@@ -16,7 +16,10 @@
 enum dtn_decay { DTN_CONSTANT_RATE, DTN_COSINE_RATE, DTN_LINEAR_RATE };
 
 struct dtn_settings {
-	struct dtn_unet unet;           /* height, width and colours come from the data */
+	/* height, width, colours and how many classes come from the data */
+	struct dtn_unet unet;
+	bool conditional;               /* on the class */
+	double label_dropout;           /* of conditional training only */
 	struct dtn_schedule_config schedule;
 	enum dtn_predict predict;
 	enum dtn_loss_kind loss;
@@ -42,6 +45,10 @@ bool dtn_settings_option(struct dtn_settings *, const struct dtn_args *);
 
 /* Take this schedule, but for what was given. */
 void dtn_settings_adopt_schedule(struct dtn_settings *, const struct dtn_schedule_config *);
+
+/* Go on from another model, but with the settings that were given: the network is its, so is the
+ * diffusion where nothing else was asked for.  Usage error where another network was. */
+void dtn_settings_adopt(struct dtn_settings *, const struct dtn_model *, const char *name);
 
 bool dtn_settings_given(const struct dtn_settings *, const char *option);
 

@@ -115,6 +115,16 @@ bool dtn_mirrored(const struct dtn_settings *s, uint64_t position)
 	return s->flip && dtn_rng_below(dtn_rng(s->seed, DTN_RNG_FLIP, position, 0), 0, 2);
 }
 
+int32_t dtn_class_of(const struct dtn_settings *s, const struct dtn_data *d, uint32_t image,
+		     uint64_t position)
+{
+	int32_t label = d->classes.label[image];
+	float u;
+
+	dtn_rng_uniform(dtn_rng(s->seed, DTN_RNG_LABEL, position, 0), &u, 1);
+	return label == DTN_NO_CLASS || (double)u <= s->label_dropout ? s->unet.classes : label;
+}
+
 /* Sample `position` as image j of the run's slice. */
 static int prepare(const struct dtn_trainer *r, struct dtn_run *run, int j, uint32_t image,
 		   uint64_t position)
@@ -137,6 +147,9 @@ static int prepare(const struct dtn_trainer *r, struct dtn_run *run, int j, uint
 	dtn_target(&r->schedule, t, r->settings->predict, (float *)dtn_value(run, r->target) + at,
 		   scratch->x0, scratch->eps, n);
 	((int32_t *)dtn_value(run, r->t))[j] = t;
+	if (r->label >= 0)
+		((int32_t *)dtn_value(run, r->label))[j] =
+			dtn_class_of(r->settings, r->data, image, position);
 	return t;
 }
 
@@ -147,6 +160,8 @@ static void fill(const struct dtn_trainer *r, struct dtn_run *run, int j)
 	memset((float *)dtn_value(run, r->x) + at, 0, n * sizeof(float));
 	memset((float *)dtn_value(run, r->target) + at, 0, n * sizeof(float));
 	((int32_t *)dtn_value(run, r->t))[j] = 0;
+	if (r->label >= 0)
+		((int32_t *)dtn_value(run, r->label))[j] = 0;
 }
 
 static void slice_job(void *arg, struct dtn_run *run, int slice)

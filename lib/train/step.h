@@ -47,6 +47,11 @@ void dtn_trainer_start(struct dtn_trainer *);
 void dtn_trainer_ready(struct dtn_trainer *);
 void dtn_trainer_release(struct dtn_trainer *);
 
+/* The class that the sample at this position is shown with: the image's, or none, now and then, so
+ * that the network learns images of any class, too [Ho & Salimans 2022]. */
+int32_t dtn_class_of(const struct dtn_settings *, const struct dtn_data *, uint32_t image,
+		     uint64_t position);
+
 /* Is the sample at this position mirrored? */
 bool dtn_mirrored(const struct dtn_settings *, uint64_t position);
 

@@ -134,6 +134,8 @@ static void attend(struct dtn_session *s, const struct dtn_step *step, double se
 		if (regular)
 			keep_best(s, v.loss);
 	}
+	if (s->job->sample_every && number % s->job->sample_every == 0)
+		dtn_preview_make(&s->preview);
 	dtn_log_row(&s->log, &r->counters, step, dtn_progress_rate(&s->progress),
 		    dtn_seconds() - s->begun, validate ? &v : NULL);
 	if (dtn_progress_wanted())
@@ -157,10 +159,11 @@ static void complain(struct dtn_session *s, const struct dtn_step *step)
  * is due after the last of them. */
 static bool to_settle(const struct dtn_session *s, double start)
 {
-	int64_t step = asked(s), every = s->job->save_every;
+	int64_t step = asked(s), every = s->job->save_every, pictures = s->job->sample_every;
 
 	return !s->trainer.queued || s->trainer.ahead == DTN_REPORTS || dtn_interrupted() ||
 	       (s->validates && step % s->val_every == 0) || (every && step % every == 0) ||
+	       (pictures && step % pictures == 0) ||
 	       dtn_seconds() - start > SETTLE_SECONDS;
 }
 

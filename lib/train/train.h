@@ -12,6 +12,9 @@ struct dtn_training {
 	double seconds;
 	int64_t save_every, val_every;  /* steps; 0: not given */
 	const char *log, *validation;   /* a stream to validate on; NULL: none */
+	const char *from;               /* a model to begin with; of no effect when resuming */
+	int64_t sample_every;           /* steps; 0: never */
+	const char *sample_to;          /* a folder for the pictures */
 	const char *device, *precision;
 	uint64_t max_memory;            /* for images, if `limited`; else half of the machine's */
 	bool limited;

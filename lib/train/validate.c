@@ -57,22 +57,32 @@ static int timestep(const struct dtn_validator *v, int i)
 	return (int)((u - floor(u)) * v->trainer->settings->schedule.steps);
 }
 
+/* No label is hidden here. */
+static int32_t class_of(const struct dtn_validator *v, uint32_t image)
+{
+	int32_t label = v->data->classes.label[image];
+
+	return label == DTN_NO_CLASS ? v->trainer->settings->unet.classes : label;
+}
+
 static void prepare(const struct dtn_validator *v, struct dtn_run *run, int j, int i)
 {
 	const struct dtn_trainer *r = v->trainer;
 	struct dtn_scratch *scratch = &v->scratch[run->worker];
 	size_t n = v->data->image_bytes, at = (size_t)j * n;
 	uint64_t seed = r->settings->seed;
-	uint32_t number = (uint32_t)i % v->images;
+	uint32_t number = (uint32_t)i % v->images, image = v->image ? v->image[number] : number;
 	int t = timestep(v, i);
 
-	dtn_image(scratch, v->data, v->image ? v->image[number] : number, false);
+	dtn_image(scratch, v->data, image, false);
 	dtn_rng_normal(dtn_rng(seed, DTN_RNG_VALIDATION, (uint64_t)i, 0), scratch->eps, n);
 	dtn_add_noise(&r->schedule, t, (float *)dtn_stage(run, v->x) + at, scratch->x0,
 		      scratch->eps, n);
 	dtn_target(&r->schedule, t, r->settings->predict, (float *)dtn_stage(run, v->target) + at,
 		   scratch->x0, scratch->eps, n);
 	((int32_t *)dtn_stage(run, v->t))[j] = t;
+	if (v->label >= 0)
+		((int32_t *)dtn_stage(run, v->label))[j] = class_of(v, image);
 }
 
 static void slice_job(void *arg, struct dtn_run *run, int slice)
@@ -87,6 +97,8 @@ static void slice_job(void *arg, struct dtn_run *run, int slice)
 	dtn_send(run, v->x);
 	dtn_send(run, v->target);
 	dtn_send(run, v->t);
+	if (v->label >= 0)
+		dtn_send(run, v->label);
 	dtn_forward(run);
 	loss = dtn_fetch(run, v->loss);
 	for (int j = 0; j < v->slice && first + j < v->evaluations; j++)
