@@ -131,7 +131,8 @@ meta() { dtn-info --json "$2" | jq -r --arg k "$1" '.meta[$k] // "none"'; }
 	same samples 6 "$(dtn-info --json s | jq .samples)"
 	same rebuilt "$(printf '3 exact %d\n9 exact %d\n' 0 0 1 1 2 2)" "$(noised s)"
 	stream -n 64 -s 32x32x3 -b 64 > in
-	(ulimit -v 300000; dtn-noise -t "$(seq -s , 0 999)" in > s)
+	command time -f %M -o peak dtn-noise -t "$(seq -s , 0 999)" in > s
+	(($(cat peak) < 300000)) || fail "$(cat peak) kB"
 	same many 64000 "$(dtn-info --json s | jq .samples)"
 }
 
