@@ -20,8 +20,8 @@
  *
  * On a device of this kind `packed` weights of a layer (second input, [K,C] or [K,C,k,k]) are rows
  * [K,k*k,C'] in the node's type, C' being C or C up to a multiple of 16 bytes, zeros in between;
- * from the next multiple of 64 bytes on, columns [C,k*k,K'] may follow.  `pack` writes all of it; after that `update` writes the weights
- * anew as it changes them, and leaves the zeros.
+ * from the next multiple of 64 bytes on, columns [C,k*k,K'] may follow.  `pack` writes all of it;
+ * after that `update` writes the weights anew as it changes them, and leaves the zeros.
  *
  * Forward, what becomes of an image must not depend in a single bit on how many others there are in
  * the slice or where it lies among them: tiles and algorithms are chosen by the shape of one image.

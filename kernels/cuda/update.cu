@@ -181,7 +181,8 @@ void cuda_update(const struct dtn_update_call *c)
 {
 	const struct dtn_adam_call *a = &c->adam;
 	const struct judge_call j = { c->state, c->partial, c->rate,
-				      (int)cuda_blocks(a->n, SQUARES), c->beta1, c->beta2, c->clip, c->ema, c->warmup, c->images };
+				      (int)cuda_blocks(a->n, SQUARES), c->beta1, c->beta2,
+				      c->clip, c->ema, c->warmup, c->images };
 	const struct sweep_call s = { c->state, { a->param, a->m, a->v, a->ema, a->grad },
 				      a->beta1, a->beta2, a->eps, a->decay,
 				      (const struct layout *)c->layout, c->packed };
