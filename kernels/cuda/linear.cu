@@ -1,24 +1,29 @@
-/* linear.cu -- linear maps of the innermost dimension, by cuBLAS.
+/* linear.cu -- linear maps of the innermost dimension.
  *
  *      y [M,K] = b + residual + x [M,C] w'             dx [M,C] = dy [M,K] w [K,C]
  *      dw [K,C] = dy' x                                db [K] = the sum of the rows of dy
  *
- * M is everything but the innermost dimension.  cuBLAS counts columns first, so it is told that a
- * row-major [M,K] is a [K,M] and computes y' = w x'.  In bf16 it multiplies bf16 copies of the
- * weights and adds in f32; in f32 the weights are used as they are, and no tf32.
+ * M is everything but the innermost dimension.  The gradients are matrix products of cuBLAS.  The
+ * forward pass must give an image the same bits whatever the batch, which cuBLAS, choosing its
+ * algorithm by M, does not; so it is
  *
- * b + residual is written to y before, and the product added to it (cuBLAS' beta): one more pass
- * over y.  A thread of that kernel takes 16 bytes of a row:
+ *      of positions [N,..,C]   the product of convolutions with one tap (conv_bf16.cu and
+ *                              conv_f32.cu), which adds in one order for any M, and bias and
+ *                              residual in passing
+ *      of rows [N,C]           a product of its own: there are as many rows as images, so few
  *
- *                    K                                       a block: 32 granules by 8 rows,
- *              +--------+--------+- - - -+                   then the rows 8 grids further
- *      row     | 16 B   | 16 B   |       |  = b + residual
- *              +--------+--------+- - - -+
+ *                 rows                     a warp: one filter f and 8 rows; its lanes take every
+ *              +--------+                  32nd channel, then add their sums, always in the same
+ *      f   w f | 8 y    |  ...             order.  8 warps, so 8 filters, a block
+ *              +--------+
  *
- * Bytes: x, w and y once, y twice more for the first pass; operations: 2 M K C.  In the attention
- * of a UNet, M = 32768 and K = C = 256 (bf16): 4.3 G operations and 67 MB, so memory decides on
- * cards that do more than 64 operations a byte, which all do; the estimate is 60 to 80 % of the
- * memory's speed.  No figure here was measured.
+ * In bf16 the weights are multiplied as bf16 and added in f32; in f32 nothing is tf32.
+ *
+ * Bytes: x, residual, y and w once; operations: 2 M K C.  In the attention of a UNet, M = 32768 and
+ * K = C = 256 (bf16): 4.3 G operations and 34 MB, so memory decides on cards that do more than 130
+ * operations a byte, which 8.0 and 9.0 do; the estimate is 60 to 80 % of the memory's speed.  For
+ * rows, 128 by 256 from 512, 34 M operations and 0.8 MB from the second-level cache, the launch and
+ * a wave of blocks decide: 4 to 6 microseconds.  No figure here was measured.
  *
  * cuBLAS gives the same bits for the same call on the same card: one stream, its workspace fixed,
  * no atomics (its default).
@@ -69,50 +74,37 @@ void multiply(int type, int m, int n, int k, matrix a, matrix b, void *c, int c_
 	      "matrix product");
 }
 
-/* --- b + residual ----------------------------------------------------------------------------- */
+/* --- few rows --------------------------------------------------------------------------------- */
 
-enum { ACROSS = 32, DOWN = 8, MOST = 4096 };    /* threads; rows of blocks */
+enum { ROWS = 8, FILTERS = 8 };         /* of a warp; of a block */
 
-template <class T, int V>
-__global__ void __launch_bounds__(ACROSS * DOWN)
-begin_rows(T *y, const float *b, const T *residual, size_t rows, int K)
+template <class T>
+__global__ void __launch_bounds__(WARP * FILTERS)
+product_of_rows(T *y, const T *x, const T *w, const float *b, const T *residual, int M, int K,
+		int C, int step)
 {
-	const int f = (int)(blockIdx.x * ACROSS + threadIdx.x) * V;
-	float bias[V];
+	const int lane = (int)threadIdx.x % WARP, m0 = (int)blockIdx.x * ROWS;
+	const int f = (int)blockIdx.y * FILTERS + (int)threadIdx.x / WARP;
+	float sum[ROWS] = {};
 
 	if (f >= K)
 		return;
-	for (int i = 0; i < V; i++)
-		bias[i] = b[f + i];
-	for (size_t r = blockIdx.y * DOWN + threadIdx.y; r < rows; r += gridDim.y * DOWN) {
-		float v[V] = {};
+	for (int c = lane; c < C; c += WARP) {
+		const float v = value(w[(size_t)f * step + c]);
 
-		if (residual)
-			load<V>(v, residual + r * K + f);
-		for (int i = 0; i < V; i++)
-			v[i] += bias[i];
-		store<V>(y + r * K + f, v);
+#pragma unroll
+		for (int i = 0; i < ROWS; i++)
+			if (m0 + i < M)
+				sum[i] = fmaf(v, value(x[(size_t)(m0 + i) * C + c]), sum[i]);
 	}
-}
+#pragma unroll
+	for (int i = 0; i < ROWS; i++) {
+		const size_t to = (size_t)(m0 + i) * K + f;
+		const float all = warp_sum(sum[i]);
 
-template <class T, int V> void launch(T *y, const float *b, const T *residual, size_t rows, int K)
-{
-	const unsigned down = cuda_blocks(rows, DOWN);
-
-	LAUNCH((begin_rows<T, V>), dim3(cuda_blocks(K, ACROSS * V), down < MOST ? down : +MOST),
-	       dim3(ACROSS, DOWN), 0, y, b, residual, rows, K);
-}
-
-template <class T> void begin_y(const dtn_call *c, size_t rows, int K)
-{
-	T *y = (T *)c->out;
-	const float *b = (const float *)c->x[2];
-	const T *residual = c->in[3] ? (const T *)c->x[3] : nullptr;
-
-	if (K % wide<T> == 0)
-		launch<T, wide<T>>(y, b, residual, rows, K);
-	else
-		launch<T, 1>(y, b, residual, rows, K);
+		if (lane == i && m0 + i < M)
+			set(y[to], all + b[f] + (residual ? value(residual[to]) : 0));
+	}
 }
 
 /* --- the op ----------------------------------------------------------------------------------- */
@@ -127,12 +119,10 @@ sizes sizes_of(const dtn_call *c)
 	return { rows, (int)rows, w[0], w[1], c->y->type };
 }
 
-/* [K,C] as it is, or in bf16 with rows of whole 16 bytes, as convolutions have them. */
-matrix weights(const dtn_call *c, const sizes &s, cublasOperation_t op)
+/* [K,C] of the node's type, rows of whole 16 bytes, as convolutions have them. */
+int row_of(const sizes &s)
 {
-	if (s.type == DTN_BF16)
-		return { c->packed, op, cuda_conv_padded(s.C, s.type) };
-	return { c->x[1], op, s.C };
+	return cuda_conv_padded(s.C, s.type);
 }
 
 void *open(const dtn_call *c)
@@ -151,15 +141,14 @@ size_t packed(const dtn_call *c)
 {
 	const sizes s = sizes_of(c);
 
-	return s.type == DTN_BF16 ? (size_t)s.K * cuda_conv_padded(s.C, s.type) * sizeof(bf16) : 0;
+	return (size_t)s.K * row_of(s) * dtn_type_size(s.type);
 }
 
 void pack_weights(const dtn_call *c, void *to)
 {
 	const sizes s = sizes_of(c);
 
-	if (s.type == DTN_BF16)
-		cuda_conv_pack((const float *)c->x[1], s.K, s.C, 1, s.type, to, nullptr);
+	cuda_conv_pack((const float *)c->x[1], s.K, s.C, 1, s.type, to, nullptr);
 }
 
 size_t scratch(const dtn_call *c)
@@ -169,13 +158,42 @@ size_t scratch(const dtn_call *c)
 	return c->training ? cuda_rows_scratch(s.rows, s.K) : 0;
 }
 
+template <class T> void forward_rows(const dtn_call *c, const sizes &s)
+{
+	LAUNCH(product_of_rows<T>, dim3(cuda_blocks(s.rows, ROWS), cuda_blocks(s.K, FILTERS)),
+	       WARP * FILTERS, 0, (T *)c->out, (const T *)c->x[0], (const T *)c->packed,
+	       (const float *)c->x[2], c->in[3] ? (const T *)c->x[3] : nullptr, s.M, s.K, s.C,
+	       row_of(s));
+}
+
+/* As a convolution of one tap on one long row of pixels. */
+void forward_positions(const dtn_call *c, const sizes &s)
+{
+	gather_call call = { {}, c->x[0], c->packed, (const float *)c->x[2],
+			     c->in[3] ? c->x[3] : nullptr, c->out };
+	gather &g = call.g;
+
+	g.N = g.H = g.Ho = 1;
+	g.W = g.Wo = s.M;
+	g.C = s.C;
+	g.K = s.K;
+	g.step = g.ostep = g.row_taps = g.phases = 1;
+	g.phase[0].height = g.phase[0].taps = 1;
+	g.phase[0].width = s.M;
+	if (s.type == DTN_BF16)
+		cuda_gather_bf16(&call);
+	else
+		cuda_gather_f32(&call);
+}
+
 void forward(const dtn_call *c)
 {
 	const sizes s = sizes_of(c);
 
-	BY_TYPE(s.type, begin_y, c, s.rows, s.K);
-	multiply(s.type, s.K, s.M, s.C, weights(c, s, CUBLAS_OP_T),
-		 { c->x[0], CUBLAS_OP_N, s.C }, c->out, s.type, true);
+	if (c->y->shape.rank > 2)
+		forward_positions(c, s);
+	else
+		BY_TYPE(s.type, forward_rows, c, s);
 }
 
 void backward(const dtn_call *c)
@@ -185,7 +203,7 @@ void backward(const dtn_call *c)
 	if (c->dx[3])
 		cuda_conv_copy(c->dx[3], c->dout, s.type, s.rows * (size_t)s.K, c->add[3]);
 	if (c->dx[0])
-		multiply(s.type, s.C, s.M, s.K, weights(c, s, CUBLAS_OP_N),
+		multiply(s.type, s.C, s.M, s.K, { c->packed, CUBLAS_OP_N, row_of(s) },
 			 { c->dout, CUBLAS_OP_N, s.K }, c->dx[0], s.type, c->add[0]);
 	if (c->dx[1])
 		multiply(s.type, s.C, s.K, s.M, { c->x[0], CUBLAS_OP_N, s.C },
