@@ -351,7 +351,7 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 	cp "$TWELVE" a.dtn
 	for option in "--lr 1e-4" "-T 500" "--channels 16" "--mult 1" "--blocks 2" "--attn 8" "--heads 2" "--attention linear" \
 		"--groups 8" "--dropout 0.1" "--schedule linear" "--predict eps" "--loss l1" "--zero-snr" \
-		"--weight p2" "--batch 5" "--accum 2" "--warmup 1" "--clip 2" "--ema 0.9" "--weight-decay 1" \
+		"--weight p2" "--batch 5" "--accum 2" "--warmup 1" "--clip 2" "--betas 0.9,0.999" "--ema 0.9" "--weight-decay 1" \
 		"--flip" "--val 0.1" "--seed 3" "--lr-decay linear"; do
 		# shellcheck disable=SC2086
 		fails 2 "^dtn-train: (--[a-z-]+ .*|--val) contradicts a.dtn, which was trained with " \

@@ -115,7 +115,8 @@ void dtn_optim_describe(const struct dtn_optim *o, struct dtn_adam_call *c)
 	*c = (struct dtn_adam_call){
 		.param = o->net->param, .m = o->m, .v = o->v, .ema = o->ema,
 		.grad = o->net->grad, .n = o->net->graph->params,
-		.beta1 = (float)DTN_BETA1, .beta2 = (float)DTN_BETA2, .eps = (float)EPS,
+		.beta1 = (float)o->settings->betas[0],
+		.beta2 = (float)o->settings->betas[1], .eps = (float)EPS,
 		.decay = (float)o->settings->weight_decay
 	};
 }
@@ -129,8 +130,8 @@ void dtn_optim_update(struct dtn_optim *o, int64_t update, double rate, double n
 	dtn_optim_describe(o, &u.call);
 	u.call.rate = (float)rate;
 	u.call.scale = (float)clip;
-	u.call.correct1 = (float)(1 - pow(DTN_BETA1, (double)update + 1));
-	u.call.correct2 = (float)(1 - pow(DTN_BETA2, (double)update + 1));
+	u.call.correct1 = (float)(1 - pow(s->betas[0], (double)update + 1));
+	u.call.correct2 = (float)(1 - pow(s->betas[1], (double)update + 1));
 	u.call.ema_decay = (float)dtn_ema_decay(s, update);
 	dtn_net_ranges(o->net, o->net->graph->params, BLOCK, adam, &u);
 	dtn_net_pack(o->net);

@@ -28,10 +28,6 @@ double dtn_ema_decay(const struct dtn_settings *, int64_t update);
 /* Euclidean length of the gradient, added up in f64 in a fixed order; or of any array as long. */
 double dtn_optim_norm(struct dtn_optim *, const float *);
 
-/* [Kingma & Ba 2015] */
-#define DTN_BETA1 0.9
-#define DTN_BETA2 0.999
-
 /* The arrays and what never changes of every update's call. */
 void dtn_optim_describe(const struct dtn_optim *, struct dtn_adam_call *);
 

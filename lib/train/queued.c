@@ -159,8 +159,8 @@ static void ask_update(struct dtn_queued *z)
 	};
 
 	dtn_optim_describe(&r->optim, &call.adam);
-	call.beta1 = DTN_BETA1;
-	call.beta2 = DTN_BETA2;
+	call.beta1 = s->betas[0];
+	call.beta2 = s->betas[1];
 	z->queue->update(&call);
 }
 

@@ -99,6 +99,29 @@ static char *list(const int *number, int n)
 	return text;
 }
 
+/* The shortest text that is read as the same number. */
+static char *real(double x)
+{
+	char text[40];
+
+	for (int digits = 1; digits <= 17; digits++) {
+		snprintf(text, sizeof(text), "%.*g", digits, x);
+		if (strtod(text, NULL) == x)
+			break;
+	}
+	return dtn_strdup(text);
+}
+
+static char *pair(const double x[2])
+{
+	char *first = real(x[0]), *second = real(x[1]);
+	char *text = dtn_format("%s,%s", first, second);
+
+	free(first);
+	free(second);
+	return text;
+}
+
 static char *choice(const char *choices, int i)
 {
 	const char *p = choices;
@@ -116,11 +139,11 @@ static char *text_of(const struct dtn_settings *s, const struct setting *e)
 
 	switch (e->kind) {
 	case INT: return dtn_format("%d", *(const int *)at);
-	case REAL: return dtn_format("%.17g", *x);
+	case REAL: return real(*x);
 	case FLOAT: return dtn_format("%.9g", *(const float *)at);
 	case FLAG: return dtn_format("%d", *(const bool *)at);
 	case CHOICE: return choice(e->choices, *(const int *)at);
-	case PAIR: return dtn_format("%.17g,%.17g", x[0], x[1]);
+	case PAIR: return pair(x);
 	case MULT: return list(at, s->unet.levels);
 	case ATTN: return list(at, s->unet.attns);
 	}
@@ -151,6 +174,12 @@ void dtn_settings_to_meta(const struct dtn_settings *s, struct dtn_meta *meta)
 	dtn_meta_set(meta, "train.rng", "philox4x32-10");
 }
 
+static bool number(const struct setting *e, const char *text, char **end, double *x)
+{
+	*x = strtod(text, end);
+	return *end > text && *x >= e->least && *x <= e->most;
+}
+
 /* A value of a file into its field; false where the text means none. */
 static bool take(struct dtn_settings *s, const struct setting *e, const char *text)
 {
@@ -169,8 +198,13 @@ static bool take(struct dtn_settings *s, const struct setting *e, const char *te
 			}
 		return false;
 	}
-	x = strtod(text, &end);
-	if (end == text || *end || !(x >= e->least && x <= e->most))
+	if (!number(e, text, &end, &x))
+		return false;
+	if (e->kind == PAIR) {
+		((double *)at)[0] = x;
+		return *end == ',' && number(e, end + 1, &end, (double *)at + 1) && !*end;
+	}
+	if (*end)
 		return false;
 	if (e->kind == REAL)
 		*(double *)at = x;

@@ -29,7 +29,7 @@ struct dtn_settings {
 	enum dtn_decay decay;
 	int warmup;                     /* steps */
 	double clip;                    /* 0: no clipping */
-	double ema, weight_decay;
+	double betas[2], ema, weight_decay;
 	bool flip;
 	double held_back;               /* fraction of the images that validates */
 	bool held_back_given;

@@ -57,13 +57,13 @@ struct reference { double w, m, v, ema; };
 
 static void update(struct reference *r, const struct dtn_settings *s, double gradient, int step)
 {
-	double d = fmin(s->ema, (1.0 + step) / (10.0 + step));
+	double d = fmin(s->ema, (1.0 + step) / (10.0 + step)), b1 = s->betas[0], b2 = s->betas[1];
 
-	r->m = 0.9 * r->m + 0.1 * gradient;
-	r->v = 0.999 * r->v + 0.001 * gradient * gradient;
+	r->m = b1 * r->m + (1 - b1) * gradient;
+	r->v = b2 * r->v + (1 - b2) * gradient * gradient;
 	r->w -= s->rate * s->weight_decay * r->w;
-	r->w -= s->rate * (r->m / (1 - pow(0.9, step + 1))) /
-		(sqrt(r->v / (1 - pow(0.999, step + 1))) + 1e-8);
+	r->w -= s->rate * (r->m / (1 - pow(b1, step + 1))) /
+		(sqrt(r->v / (1 - pow(b2, step + 1))) + 1e-8);
 	r->ema = d * r->ema + (1 - d) * r->w;
 }
 
