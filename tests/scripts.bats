@@ -68,6 +68,28 @@ drawn() { [ "$(wc -c < "$1")" -gt 12000 ] || fail "$1 has $(wc -c < "$1") bytes"
 	drawn stanford-loss.png
 }
 
+@test "cifar10-cars" {
+	NET="--channels 8 --mult 1,2 --groups 4 --attn 16" RUN="--steps 4 -b 4 --val-every 2" STEPS=3 \
+		script cifar10-cars --quick "$DATA/cifar"
+	same "cars" 10 "$(dtn-info --json cifar-data.dtn | jq .samples)"
+	same "of them to train on" 9 "$(dtn-info --json cifar-train.dtn | jq .samples)"
+	shows "332 332 3" cifar-ddpm.png
+	shows "332 332 3" cifar-ddim.png
+	drawn cifar-loss.png
+	drawn cifar-bins.png
+	rm ./*
+	NET=$TINY RUN="--steps 2 -b 4 --val-every 1" STEPS=2 script cifar10-cars --quick "$DATA/cars"
+	same "of a folder" 17 "$(dtn-info --json cifar-train.dtn | jq .samples)"
+}
+
+@test "fashion-mnist" {
+	NET="--blocks 1 --mult 1,1 --attn 14 -j 2" RUN="--steps 4 -b 4" EVERY=2 STEPS=3 \
+		script fashion-mnist --quick "$DATA/digits"
+	shows "466 466 1" clothes.png
+	drawn clothes-loss.png
+	[ "$(find clothes-steps -type f | wc -l)" -ge 2 ]
+}
+
 @test "cars.mk makes all, and nothing again" {
 	run_make() { make -s -f "$ROOT/scripts/cars.mk" IMAGES="$DATA/cars" SIZE=8 TIME=1s "$@"; }
 	run_make 2> said || fail "$(cat said)"
