@@ -94,6 +94,11 @@ $(BUILD)/tests/op/%: $(BUILD)/tests/op/%.o $(BUILD)/tests/op/harness.o $(LIBDTN)
 	@mkdir -p $(@D)
 	$(CC) $(DTN_LDFLAGS) $(EXPORT) -o $@ $< $(BUILD)/tests/op/harness.o $(LIBDTN) $(LIBS)
 
+# It finds the stand-in for CUDA as the tests of operations do.
+$(BUILD)/tests/nn/unet: $(BUILD)/tests/nn/unet.o $(BUILD)/tests/op/harness.o $(LIBDTN)
+	@mkdir -p $(@D)
+	$(CC) $(DTN_LDFLAGS) $(EXPORT) -o $@ $< $(BUILD)/tests/op/harness.o $(LIBDTN) $(LIBS)
+
 $(BUILD)/cuda.mk: scripts/probe-cuda
 	@mkdir -p $(@D)
 	@sh scripts/probe-cuda $(NVCC) > $@

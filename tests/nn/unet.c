@@ -12,6 +12,7 @@
 #include "lib/nn/layer.h"
 #include "lib/nn/run.h"
 #include "lib/nn/unet.h"
+#include "tests/op/harness.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -92,20 +93,23 @@ struct job { dtn_id x, t, target, prediction, loss; };
 static void one_slice(void *arg, struct dtn_run *run, int slice)
 {
 	struct job *j = arg;
+	const struct dtn_backend *b = run->net->backend;
+	const size_t n = find("output", "")->n;
+	float *said = (float *)(j + 1), each[N];
+	void *garbage = memset(dtn_alloc(run->net->arena_bytes, 1), 0xff, run->net->arena_bytes);
 
-	memset(run->arena, 0xff, run->net->arena_bytes);
-	memcpy(dtn_value(run, j->x), find("x", "")->data, find("x", "")->n * sizeof(float));
-	memcpy(dtn_value(run, j->t), find("t", "")->data, N * sizeof(int));
-	memcpy(dtn_value(run, j->target), find("target", "")->data,
-	       find("target", "")->n * sizeof(float));
+	b->put(run->arena, garbage, run->net->arena_bytes);
+	free(garbage);
+	b->put(dtn_value(run, j->x), find("x", "")->data, n * sizeof(float));
+	b->put(dtn_value(run, j->t), find("t", "")->data, N * sizeof(int));
+	b->put(dtn_value(run, j->target), find("target", "")->data, n * sizeof(float));
 	dtn_forward(run);
 	/* the first look at the prediction: backward may reuse its place */
-	memcpy(j + 1, dtn_value(run, j->prediction), find("output", "")->n * sizeof(float));
-	for (int i = 0; i < N; i++) {
-		((float *)((char *)(j + 1) + find("output", "")->n * sizeof(float)))[i] =
-			((float *)dtn_value(run, j->loss))[i];
-		((float *)dtn_gradient(run, j->loss))[i] = 1.0f / N;
-	}
+	b->get(said, dtn_value(run, j->prediction), n * sizeof(float));
+	b->get(said + n, dtn_value(run, j->loss), sizeof(each));
+	for (int i = 0; i < N; i++)
+		each[i] = 1.0f / N;
+	b->put(dtn_gradient(run, j->loss), each, sizeof(each));
 	dtn_backward(run, slice);
 }
 
@@ -152,7 +156,7 @@ static void optimizer(struct dtn_net *net, const struct dtn_node *x, const char 
 	free(p);
 }
 
-static void one(const struct dtn_backend *cpu, int type)
+static void one(const struct dtn_backend *device, int type)
 {
 	struct dtn_shape images = { 4, { N, 8, 8, 3 } };
 	size_t n = dtn_shape_count(images);
@@ -161,6 +165,7 @@ static void one(const struct dtn_backend *cpu, int type)
 	struct dtn_graph g;
 	struct dtn_net net;
 	double error[MOST];
+	float *grad;
 	int errors = 0;
 	char name[200];
 
@@ -170,18 +175,20 @@ static void one(const struct dtn_backend *cpu, int type)
 	j->target = dtn_input(&g, "target", DTN_F32, images);
 	j->prediction = dtn_unet(&g, &unet, j->x, j->t, -1);
 	j->loss = dtn_loss(&g, j->prediction, j->target, DTN_L2);
-	dtn_net_init(&net, &g, j->loss, true, cpu, 1, NULL);
+	dtn_net_init(&net, &g, j->loss, true, device, 1, NULL);
 	for (dtn_id i = 0; i < g.n; i++)
 		if (g.node[i].op == DTN_OP_PARAM) {
 			const struct tensor *p = find("param.", g.node[i].name);
 
 			if (!p || p->n != dtn_shape_count(g.node[i].shape))
 				dtn_die(DTN_INPUT, "the fixture has no %s", g.node[i].name);
-			memcpy(net.param + g.node[i].param, p->data, p->n * sizeof(float));
+			device->put(net.param + g.node[i].param, p->data, p->n * sizeof(float));
 		}
 	dtn_net_pack(&net);
 	dtn_net_each(&net, 1, one_slice, j);
-	snprintf(name, sizeof(name), "%s %s", cpu->name, dtn_type_name(type));
+	grad = dtn_alloc(g.params, sizeof(*grad));
+	device->get(grad, net.grad, g.params * sizeof(*grad));
+	snprintf(name, sizeof(name), "%s %s", device->name, dtn_type_name(type));
 	report(name, "the output", differ(said, find("output", "")->data, n, 0),
 	       type == DTN_F32 ? 2e-5 : 4e-2);
 	for (int i = 0; i < N; i++)
@@ -192,20 +199,21 @@ static void one(const struct dtn_backend *cpu, int type)
 		if (g.node[i].op == DTN_OP_PARAM) {
 			const struct tensor *want = find("grad.", g.node[i].name);
 
-			snprintf(name, sizeof(name), "%s %s %s", cpu->name, dtn_type_name(type),
+			snprintf(name, sizeof(name), "%s %s %s", device->name, dtn_type_name(type),
 				 g.node[i].name);
 			error[errors] =
-				differ(net.grad + g.node[i].param, want->data, want->n, 1e-3);
+				differ(grad + g.node[i].param, want->data, want->n, 1e-3);
 			report(name, "the gradient", error[errors++],
 			       type == DTN_F32 ? 1e-4 : 0.29);
-			if (type == DTN_F32) {
+			if (type == DTN_F32 && !device->queue) {
 				optimizer(&net, &g.node[i], "adam.", 0, 1);
 				optimizer(&net, &g.node[i], "adamw.", 0.1, 2);
 			}
 		}
 	qsort(error, (size_t)errors, sizeof(*error), by_value);
-	snprintf(name, sizeof(name), "%s %s", cpu->name, dtn_type_name(type));
+	snprintf(name, sizeof(name), "%s %s", device->name, dtn_type_name(type));
 	report(name, "the median gradient", error[errors / 2], type == DTN_F32 ? 1e-5 : 0.075);
+	free(grad);
 	dtn_net_release(&net);
 	dtn_graph_release(&g);
 	free(j);
@@ -214,6 +222,7 @@ static void one(const struct dtn_backend *cpu, int type)
 int main(void)
 {
 	static const char *const isas[] = { "v2", "v3", "v4" };
+	const struct dtn_backend *cuda;
 
 	load("tests/fixtures/unet.bin");
 	for (int i = 0; i < 3; i++) {
@@ -225,6 +234,13 @@ int main(void)
 		}
 		one(cpu, DTN_F32);
 		one(cpu, DTN_BF16);
+	}
+	cuda = dtn_test_cuda();
+	if (cuda) {
+		one(cuda, DTN_F32);
+		one(cuda, DTN_BF16);
+	} else {
+		printf("ok cuda # skip: not on this machine\n");
 	}
 	for (int i = 0; i < tensors; i++)
 		free(tensor[i].data);
