@@ -99,21 +99,25 @@ void dtn_forget_death(void (*clean)(void *, enum dtn_status, const char *), void
 		}
 }
 
-/* The message without its control bytes, and with the reason where it ends in a colon. */
+static char *escape(char *to, const char *text, size_t length);
+
+/* The message without its control bytes, and with the reason where it ends in a colon; NULL where
+ * memory is short. */
 static char *message(const char *format, va_list args, int error)
 {
-	char *raw = NULL, *text;
+	const char *reason = strerror(error);
+	char *raw = NULL, *text, *end;
 	int n = vasprintf(&raw, format, args);
 
 	if (n < 0)
 		return NULL;
-	text = dtn_escape(raw, (size_t)n);
-	free(raw);
-	if (n > 0 && text[strlen(text) - 1] == ':') {
-		char *with = dtn_format("%s %s", text, strerror(error));
-		free(text);
-		return with;
+	text = malloc(4 * (size_t)n + strlen(reason) + 2);
+	if (text) {
+		end = escape(text, raw, (size_t)n);
+		if (end > text && end[-1] == ':')
+			sprintf(end, " %s", reason);
 	}
+	free(raw);
 	return text;
 }
 
@@ -122,27 +126,34 @@ static void speak(const char *kind, const char *text)
 	fprintf(stderr, "%s: %s%s\n", dtn_program, kind, text ? text : "out of memory");
 }
 
+/* A clean-up that dies in its turn ends up here again: the first reason counts, and the clean-ups
+ * that are left are made. */
+static _Noreturn void leave(enum dtn_status status, const char *text)
+{
+	while (deaths > 0) {
+		deaths--;
+		at_death[deaths].clean(at_death[deaths].arg, status, text);
+	}
+	_exit((int)status);
+}
+
 void dtn_die(enum dtn_status status, const char *format, ...)
 {
-	static bool dying;
+	static enum dtn_status first;
+	static const char *text;
 	int error = errno;
 	va_list args;
-	char *text;
 
-	if (dying)              /* a clean-up failed in its turn: the first reason counts */
-		_exit((int)status);
-	dying = true;
+	if (first != DTN_OK)
+		leave(first, text ? text : "out of memory");
+	first = status;
 	va_start(args, format);
 	text = message(format, args, error);
 	va_end(args);
 	fflush(stdout);
 	if (dtn_verbosity > -2)
 		speak("", text);
-	while (deaths > 0) {
-		deaths--;
-		at_death[deaths].clean(at_death[deaths].arg, status, text ? text : "out of memory");
-	}
-	_exit((int)status);
+	leave(first, text ? text : "out of memory");
 }
 
 #define SAY(kind, least) do { \
@@ -240,22 +251,30 @@ static size_t printable(const unsigned char *p, size_t left)
 	return code < 0x20 || (code >= 0x7f && code < 0xa0) ? 0 : n;
 }
 
-char *dtn_escape(const char *text, size_t length)
+/* Four bytes for each, and a zero, are enough.  Returns where the zero is. */
+static char *escape(char *to, const char *text, size_t length)
 {
 	const unsigned char *p = (const unsigned char *)text;
-	char *out = dtn_alloc(length * 4 + 1, 1), *q = out;
 
 	for (size_t i = 0; i < length;) {
 		size_t n = printable(p + i, length - i);
 		if (n) {
-			memcpy(q, p + i, n);
-			q += n;
+			memcpy(to, p + i, n);
+			to += n;
 			i += n;
 		} else {
-			q += sprintf(q, "\\x%02x", p[i++]);
+			to += sprintf(to, "\\x%02x", p[i++]);
 		}
 	}
-	*q = '\0';
+	*to = '\0';
+	return to;
+}
+
+char *dtn_escape(const char *text, size_t length)
+{
+	char *out = dtn_alloc(length * 4 + 1, 1);
+
+	escape(out, text, length);
 	return out;
 }
 
