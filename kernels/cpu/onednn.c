@@ -44,11 +44,15 @@ static dnnl_cpu_isa_t limit(void)
 #endif
 }
 
+enum { ROOM_FOR_CODE = 32 << 20 };
+
 static void start(void)
 {
 	if (limit() != dnnl_cpu_isa_all)
 		(void)dnnl_set_max_cpu_isa(limit());
 	*(void **)&set_threads = dlsym(RTLD_DEFAULT, "omp_set_num_threads");
+	/* It crashes where memory for the code that it makes cannot be had. */
+	free(dtn_alloc_aligned(ROOM_FOR_CODE));
 	check(dnnl_engine_create(&engine, dnnl_cpu, 0), "engine");
 	check(dnnl_stream_create(&stream, engine, dnnl_stream_default_flags), "stream");
 }

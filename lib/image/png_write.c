@@ -61,6 +61,19 @@ static void on_warning(png_structp png, png_const_charp text)
 	dtn_warn("%s: libpng: %s", output->name, text);
 }
 
+/* Memory or death, so that libpng has nothing to say about it. */
+static png_voidp get(png_structp png, png_alloc_size_t bytes)
+{
+	(void)png;
+	return dtn_alloc(1, bytes);
+}
+
+static void give_back(png_structp png, png_voidp p)
+{
+	(void)png;
+	free(p);
+}
+
 /* Latin-1 is what tEXt holds; anything beyond ASCII travels as UTF-8 in iTXt. */
 static void add_texts(struct dtn_png_writer *w, const struct dtn_png_text *text, int texts)
 {
@@ -89,7 +102,8 @@ struct dtn_png_writer *dtn_png_writer_open(struct dtn_output *output, uint32_t w
 	int colour = channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB;
 
 	w->output = output;
-	w->png = png_create_write_struct(PNG_LIBPNG_VER_STRING, output, on_error, on_warning);
+	w->png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, output, on_error, on_warning,
+					   NULL, get, give_back);
 	w->info = w->png ? png_create_info_struct(w->png) : NULL;
 	if (!w->info)
 		dtn_die(DTN_ENV, "out of memory");
