@@ -17,7 +17,8 @@ BINDIR     = $(PREFIX)/bin
 DATADIR    = $(PREFIX)/share
 MANDIR     = $(DATADIR)/man
 OPT        = $(if $(SAN),-O1 -g,-O3 -g)
-WARN       = -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings
+WARN       = -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings \
+             $(if $(findstring clang,$(CC)),-Wno-unknown-pragmas)
 # make CUDA=no leaves the CUDA backend out; CUDA_ARCH="90" compiles it for these GPUs, and later ones.
 CUDA_ARCH  = 80 90
 NVCC       = $(firstword $(shell command -v nvcc) $(wildcard /usr/local/cuda/bin/nvcc) nvcc)

@@ -6,15 +6,24 @@
 extern const struct dtn_backend cpu_v2_backend, cpu_v3_backend, cpu_v4_backend;
 
 /* The compiler's levels stand for all instructions it may use in the kernels, and for the system's
- * readiness to save the registers. */
+ * readiness to save the registers.  Older versions of clang know only the instructions' own names;
+ * what is not among these here came in the same processors. */
+#if defined(__clang__) && __clang_major__ < 18
+#define HAS(feature) __builtin_cpu_supports(feature)
+#define HAS_V2 (HAS("sse4.2") && HAS("popcnt"))
+#define HAS_V3 (HAS("avx2") && HAS("fma") && HAS("bmi") && HAS("bmi2"))
+#define HAS_V4 (HAS_V3 && HAS("avx512f") && HAS("avx512bw") && HAS("avx512cd") && \
+		HAS("avx512dq") && HAS("avx512vl"))
+#else
+#define HAS_V2 __builtin_cpu_supports("x86-64-v2")
+#define HAS_V3 __builtin_cpu_supports("x86-64-v3")
+#define HAS_V4 __builtin_cpu_supports("x86-64-v4")
+#endif
+
 static int best(void)
 {
 	__builtin_cpu_init();
-	if (__builtin_cpu_supports("x86-64-v4"))
-		return 4;
-	if (__builtin_cpu_supports("x86-64-v3"))
-		return 3;
-	return __builtin_cpu_supports("x86-64-v2") ? 2 : 0;
+	return HAS_V4 ? 4 : HAS_V3 ? 3 : HAS_V2 ? 2 : 0;
 }
 
 /* Products in bf16 pay only where the processor multiplies them itself. */

@@ -36,18 +36,17 @@ static inline void store(float *p, vec v)
  * columns. */
 static inline void transpose(float *out, size_t out_step, const float *in, size_t in_step)
 {
-	typedef int mask __attribute__((vector_size(4 * sizeof(int))));
 	quad a = *(const quad *)in, b = *(const quad *)(in + in_step);
 	quad c = *(const quad *)(in + 2 * in_step), d = *(const quad *)(in + 3 * in_step);
-	quad ab = __builtin_shuffle(a, b, (mask){ 0, 4, 1, 5 }),
-	     AB = __builtin_shuffle(a, b, (mask){ 2, 6, 3, 7 });
-	quad cd = __builtin_shuffle(c, d, (mask){ 0, 4, 1, 5 }),
-	     CD = __builtin_shuffle(c, d, (mask){ 2, 6, 3, 7 });
+	quad ab = __builtin_shufflevector(a, b, 0, 4, 1, 5),
+	     AB = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+	quad cd = __builtin_shufflevector(c, d, 0, 4, 1, 5),
+	     CD = __builtin_shufflevector(c, d, 2, 6, 3, 7);
 
-	*(quad *)out = __builtin_shuffle(ab, cd, (mask){ 0, 1, 4, 5 });
-	*(quad *)(out + out_step) = __builtin_shuffle(ab, cd, (mask){ 2, 3, 6, 7 });
-	*(quad *)(out + 2 * out_step) = __builtin_shuffle(AB, CD, (mask){ 0, 1, 4, 5 });
-	*(quad *)(out + 3 * out_step) = __builtin_shuffle(AB, CD, (mask){ 2, 3, 6, 7 });
+	*(quad *)out = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+	*(quad *)(out + out_step) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+	*(quad *)(out + 2 * out_step) = __builtin_shufflevector(AB, CD, 0, 1, 4, 5);
+	*(quad *)(out + 3 * out_step) = __builtin_shufflevector(AB, CD, 2, 3, 6, 7);
 }
 
 /* out [rows][PW], rows `step` apart, = sum over i < n of a[r*ar + i*ai] * b[i*bi + 0 .. PW-1], or
