@@ -210,8 +210,7 @@ install: all
 	install -d $(addprefix $(DESTDIR),$(BINDIR) $(MANDIR)/man1 $(MANDIR)/man5 $(MANDIR)/man7 \
 		$(BASH) $(ZSH) $(FISH) $(DATADIR)/dtn)
 	install -m 755 $(BINARIES) $(DESTDIR)$(BINDIR)
-	$(if $(PLUGIN),install -d $(DESTDIR)$(BINDIR)/../lib/dtn)
-	$(if $(PLUGIN),install -m 755 $(PLUGIN) $(DESTDIR)$(BINDIR)/../lib/dtn)
+	[ ! -e "$(PLUGIN)" ] || install -D -m 755 -t $(DESTDIR)$(BINDIR)/../lib/dtn $(PLUGIN)
 	install -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1
 	$(if $(MAN5),install -m 644 $(MAN5) $(DESTDIR)$(MANDIR)/man5)
 	$(if $(MAN7),install -m 644 $(MAN7) $(DESTDIR)$(MANDIR)/man7)
