@@ -1,124 +1,16 @@
 #!/usr/bin/env bats
-# What every program of the suite must do, looped over the programs that were built.
-#
-# `about` knows how to run each of them; a program that it does not know fails the first test.  Points
-# that do not apply to a program pass over it: `readers` are those that read a stream, `writers` those that
-# write binary data to standard output, and so on.
+# What every program of the suite must do, looped over the programs that were built; more of it is in
+# files.bats and faults.bats.  A program that programs.bash does not know fails the first test.
 
 load common
+load programs
 
-setup_file() {
-	cd "$BATS_FILE_TMPDIR"
-	stream -n 6 -s 8x8x1 -l -c dtn-load > good.dtn
-	stream -n 600 -s 32x32x3 -b 64 -i > big.dtn
-	stream -n 1 -s 4x4x1 > small.dtn
-	make_idx > images-idx3-ubyte
-	if [ -x "$BIN/dtn-train" ]; then
-		dtn-train -q $TINY --steps 1 -o model.dtn good.dtn
-	fi
-	cat > nonblock.c <<-'END'
-	#include <fcntl.h>
-	#include <unistd.h>
-	int main(int argc, char **argv)
-	{
-		for (int fd = 0; fd < 2; fd++)
-			fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-		execvp(argv[1], argv + 1);
-		return argc;
-	}
-	END
-	cc -o nonblock nonblock.c
-}
+setup_file() { cd "$BATS_FILE_TMPDIR" && prepare; }
 
 setup() {
 	D=$BATS_FILE_TMPDIR
 	G=$D/good.dtn
 	cd "$BATS_TEST_TMPDIR"
-}
-
-TINY="--channels 8 --mult 1 --groups 4 --blocks 1 -b 4"
-
-# Twenty grey images of 8x8 in MNIST's format.
-make_idx() {
-	printf '\0\0\10\3\0\0\0\24\0\0\0\10\0\0\0\10'
-	seq 1000 9999 | head -c 1280
-}
-
-# about PROGRAM: what it reads (samples, model, any, path, nothing), what it writes (stream, png, text;
-# file: only with -o), the options it needs, a good operand, and one that makes more than a pipe holds.
-about() {
-	in=samples out=stream need='' operand=$G big=$D/big.dtn bigneed=''
-	case $1 in
-	dtn-load) in=path operand=$D/images-idx3-ubyte big=$D bigneed="-s 200 --rgb" ;;
-	dtn-noise) need="-t 5" bigneed="-t 5" ;;
-	dtn-train) out=file need="$TINY --steps 1" ;;
-	dtn-sample) in=model operand=$D/model.dtn big=$D/model.dtn need="-n 2 --steps 2" \
-		bigneed="-n 600 --steps 1 --dtype f32" ;;
-	dtn-png) out=png ;;
-	dtn-info) in=any out=text ;;
-	dtn-cat) ;;
-	dtn-schedule) in=nothing out=text operand='' big='' bigneed="-T 100000" ;;
-	dtn-eval) out=text need="$G" ;;
-	*) return 1 ;;
-	esac
-	[ "$1" != dtn-load ] || big=$operand
-}
-
-# Run PROGRAM with what it needs; more arguments follow.
-# shellcheck disable=SC2086
-go() {
-	local program=$1
-	shift
-	"$program" $need "$@"
-}
-
-# make_with PROGRAM FILE ARGUMENT...: its result, in FILE, from its good operand.
-make_with() {
-	local program=$1 file=$2
-	shift 2
-	if [ $out = file ]; then
-		go "$program" -o "$file" "$@" $operand
-	else
-		go "$program" "$@" $operand > "$file"
-	fi
-}
-
-# each CHOICE COMMAND: run COMMAND PROGRAM for every program of a kind; tell who failed.
-each() {
-	local choice=$1 program bad='' seen=0
-	shift
-	for program in $(programs); do
-		about "$program" || continue
-		$choice || continue
-		seen=$((seen + 1))
-		rm -rf -- * .[!.]*
-		# Within "if" or "||" bash would ignore what fails inside.
-		set +e
-		(set -e; "$@" "$program")
-		[ $? = 0 ] || bad="$bad $program"
-		set -e
-	done
-	((seen > 0)) || skip "no program of this kind was built"
-	[ -z "$bad" ] || fail "failed:$bad"
-}
-
-all() { true; }
-readers() { [ $in = samples ] || [ $in = model ] || [ $in = any ]; }
-writers() { [ $out = stream ] || [ $out = png ]; }
-printers() { [ $out != file ]; }
-streams() { [ $out = stream ]; }
-filters() { readers && [ $out = stream ] && [ $in != model ]; }
-has() { [[ $("$program" --dump-options) == *$'\t'"--$1"$'\t'* ]]; }
-seeded() { has seed; }
-threaded() { has threads; }
-outputs() { has output; }
-
-# status EXPECTED COMMAND...: its exit status, whatever it prints.
-status() {
-	local found=0 expected=$1
-	shift
-	"$@" || found=$?
-	same "status of '$*'" "$expected" "$found"
 }
 
 # --- invocation and help ----------------------------------------------------------------------------
@@ -495,6 +387,69 @@ is_zstd() {
 binaries() { [ $out = stream ] || [ $out = file ]; }
 @test "26: streams are zstd files, known to file(1)" { each binaries is_zstd; }
 
+# The bytes of a file in one line of digits.
+hex() { od -An -v -tx1 "$1" | tr -d ' \n'; }
+
+unknown_parts() {
+	local frame
+	go "$1" "$ROOT/tests/files/good-ancillary.dtn" > o
+	# NOTE without a body, note with the body "hello"
+	for frame in 572a4d180c0000004e4f544501000000a2a8781a \
+		572a4d18110000006e6f74650100000068656c6c6fccbe8639; do
+		hex "$ROOT/tests/files/good-ancillary.dtn" | grep -qF $frame
+		hex o | grep -qF $frame || fail "the frame $frame is lost"
+	done
+	stream -n 3 -s 8x8x1 -m x.color="a b\c" -m train.colour=red -m zzz=1 > s
+	go "$1" s | dtn-info --json > info
+	same "what is unknown" '["a b\\c","red","1"]' \
+		"$(jq -c '[.meta["x.color"], .meta["train.colour"], .meta.zzz]' info)"
+}
+@test "27: metadata and frames that a filter does not know pass through it" { each filters unknown_parts; }
+
+# lines FILE: how many runs made it; every parent stands before its child.
+runs() {
+	dtn-info --json "$1" | jq '.provenance | if all(.[]; .id > ([0] + .parents | max)) then length else "cyclic" end'
+}
+
+one_more_run() {
+	local before=0 leaf=''
+	if readers; then before=$(runs $operand) leaf=$before; fi
+	make_with "$1" a
+	make_with "$1" b --no-prov
+	same "runs with --no-prov" "$before" "$(runs b)"
+	# a copy that changes nothing need not say so
+	[ "$1" != dtn-cat ] || return 0
+	same runs $((before + 1)) "$(runs a)"
+	same "the last run" "$1 [$leaf]" "$(dtn-info --json a | jq -r '.provenance[-1] | "\(.program) \(.parents)"')"
+	if [ $in = samples ]; then
+		stream -n 6 -s 8x8x1 -l -c "dtn-load other" > other
+		if [ $out = file ]; then go "$1" -o c "$G" other; else go "$1" "$G" other > c; fi
+		dtn-info --json c > info
+		jq -e '[.provenance[].command] | index("stream") != null and
+			index("stream other") != null' info > /dev/null || fail "a chain is lost: $(jq -c .provenance info)"
+		same "each once" "$(jq '[.provenance[] | [.command, .parents]] | unique | length' info)" "$(runs c)"
+	fi
+}
+@test "28: each run adds a line to the provenance, and none is lost" { each binaries one_more_run; }
+
+# Every tensor of FILE as ROLE:NAME.
+tensors() { dtn-info --json "$1" | jq -r '.tensors[] | "\(.role):\(.name)"'; }
+
+passed_on() {
+	local t n=0
+	stream -n 7 -s 4x6x3 -l -i > s
+	go "$1" s > o
+	for t in $(tensors s); do
+		tensors o | grep -qxF "$t" || fail "$t is lost"
+		dtn-info --dump "$t" s > before
+		dtn-info --dump "$t" o > after
+		cmp before after
+		n=$((n + 1))
+	done
+	same tensors 2 $n
+}
+@test "29: what a filter does not change passes to the last bit" { each filters passed_on; }
+
 # --- the same bytes ---------------------------------------------------------------------------------
 
 seeds() {
@@ -544,150 +499,24 @@ private() {
 unnamed() { [ $in != path ] && [ $out != text ]; }
 @test "34: no time, host, user or folder in the output" { each unnamed private; }
 
-# --- output files -----------------------------------------------------------------------------------
-
-good_manners() {
-	echo old > f
-	strace -f -o t -e trace=openat,open,rename,renameat,renameat2,unlink,unlinkat,fsync,fdatasync \
-		"$1" $need -o f $operand > /dev/null
-	grep -E 'openat\(.*"(\./)?\.f\.[A-Za-z0-9]{6}".*O_EXCL' t > /dev/null || fail "no temporary file: $(cat t)"
-	grep -qE 'fsync' t
-	grep -qE 'rename(at2?)?\(.*"(\./)?\.f\.[A-Za-z0-9]{6}", "f"' t
-	! grep -E 'unlink.*"f"' t || fail "f was unlinked"
-	[ "$(grep -n fsync t | head -n 1 | cut -d : -f 1)" -lt "$(grep -n 'rename.*"f"' t | cut -d : -f 1)" ]
-	same files "f t" "$(ls -A | tr '\n' ' ' | sed 's/ $//')"
-}
-plain_outputs() { outputs; }
-@test "35: a file appears complete, by renaming" { each plain_outputs good_manners; }
-
-failure_keeps() {
-	local found=0
-	echo old > f
-	mkdir d
-	# input that is none
-	if readers; then
-		head -c 200 $operand > broken
-		status 3 go "$1" -o f broken 2> /dev/null
-		same "after bad input" old "$(cat f)"
+stopped() {
+	local i
+	if [ $out = file ]; then
+		(head -c 300 $operand; sleep 0.5; tail -c +301 $operand) | "$1" $need -o a &
+	else
+		(head -c 300 $operand; sleep 0.5; tail -c +301 $operand) | "$1" $need > a &
 	fi
-	# a limit on the size of files
-	(ulimit -f 0; trap '' XFSZ; "$1" $need -o f $operand) > /dev/null 2>&1 || found=$?
-	same "status with a full disk" 1 $found
-	same "after a full disk" old "$(cat f)"
-	same "no temporary file" "" "$(ls -A | grep '^\.' || true)"
-}
-@test "36: failure leaves the old file and nothing else" { each outputs failure_keeps; }
-
-killed() {
-	local signal number found
-	for signal in TERM:143 HUP:129 INT:130 KILL:137; do
-		number=${signal#*:} signal=${signal%:*} found=0
-		rm -rf f fifo .f.*
-		echo old > f
-		mkfifo fifo
-		(head -c 300 $operand; sleep 10) > fifo &
-		# a shell that runs things in the background ignores SIGINT for them
-		env --default-signal=INT "$1" $need -o f fifo > o 2> e &
-		sleep 0.3
-		kill -$signal $!
-		wait $! || found=$?
-		same "status after $signal: $(cat e)" $number $found
-		same "f after $signal" old "$(cat f)"
-		[ $signal = KILL ] || same "files after $signal" "" "$(ls -A | grep '^\.f' || true)"
-		kill %% 2> /dev/null || true
+	for i in 1 2 3; do
+		sleep 0.1
+		kill -STOP $! 2> /dev/null || true
+		sleep 0.1
+		kill -CONT $! 2> /dev/null || true
 	done
-}
-killable() { outputs && readers; }
-@test "36, 42: signals leave the old file, nothing else, and the true status" { each killable killed; }
-
-ignored_hangup() {
-	(head -c 300 $operand; sleep 1; tail -c +301 $operand) |
-		(trap '' HUP; go "$1" -o f - > o & pid=$!; sleep 0.4; kill -HUP $pid; wait $pid)
-	[ -s f ]
-}
-@test "44: a hang-up that is ignored stays ignored" { each killable ignored_hangup; }
-
-input_is_output() {
-	local way
-	make_with "$1" expected
-	[ $out != text ] || go "$1" < $operand > expected
-	for way in same link hard; do
-		rm -f f g
-		cp $operand f
-		case $way in
-		same) go "$1" -o f f > o ;;
-		link) ln -s f g; go "$1" -o g f > o; [ -L g ] ;;
-		hard) ln f g; go "$1" -o g f > o; cmp f $operand; mv g f ;;
-		esac
-		[ $out = text ] || cmp f expected
-	done
-}
-@test "37: input and output may be one file" { each killable input_is_output; }
-
-modes() {
-	(umask 022; go "$1" -o a $operand > o)
-	same "mode with umask 022" 644 "$(stat -c %a a)"
-	(umask 077; go "$1" -o b $operand > o)
-	same "mode with umask 077" 600 "$(stat -c %a b)"
-	: > c
-	chmod 604 c
-	go "$1" -o c $operand > o
-	same "mode of the old file" 604 "$(stat -c %a c)"
-	(umask 0; strace -f -o t -e trace=open,openat,chmod,fchmod,fchmodat "$1" $need -o d $operand > o)
-	same "mode with umask 0" 666 "$(stat -c %a d)"
-	! grep -E 'open(at)?\(.*/?\.d\.[A-Za-z0-9]+".*O_CREAT.*, 0[0-7]+' t | grep -v ', 0600' ||
-		fail "created wider than 0600"
-}
-@test "38: modes" { each outputs modes; }
-
-devices() {
-	make_with "$1" expected
-	go "$1" -o /dev/null $operand > o
-	[ -c /dev/null ]
-	go "$1" -o /dev/stdout $operand | cat > a
-	cmp a expected
-	go "$1" -o /dev/stdout $operand > b
-	cmp b expected
-	[ $out = file ] || { go "$1" -o - $operand > c; cmp c expected; }
-	mkfifo fifo
-	chmod 640 fifo
-	cat fifo > d &
-	go "$1" -o fifo $operand > o
 	wait $!
-	cmp d expected
-	[ -p fifo ]
-	same mode 640 "$(stat -c %a fifo)"
+	if [ $out = file ]; then go "$1" -o b < $operand; else go "$1" < $operand > b; fi
+	cmp a b
 }
-@test "39: devices, pipes and /dev/stdout stay what they are" { each outputs devices; }
-
-no_target() {
-	mkdir d
-	fails 1 "^$1: (no/where|no|no/[^:]*): No such file or directory$" go "$1" -o no/where $operand
-	fails 1 "^$1: d: Is a directory$" go "$1" -o d $operand
-	: > f
-	fails 1 "^$1: f/x[^:]*: Not a directory$" go "$1" -o f/x $operand
-	if [ "$(id -u)" != 0 ]; then
-		chmod 555 d
-		fails 1 "^$1: d/f[^:]*: Permission denied$" go "$1" -o d/f $operand
-	fi
-}
-@test "40: targets that cannot be" { each outputs no_target; }
-
-# dtn-train wants a place for its result before anything else.
-o() { if [ $out = file ]; then echo "-o f"; fi; }
-
-no_source() {
-	# shellcheck disable=SC2046
-	fails 1 "^$1: no-such-file: No such file or directory$" go "$1" $(o) no-such-file
-	mkdir d
-	# shellcheck disable=SC2046
-	fails 1 "^$1: d: Is a directory$" go "$1" $(o) d
-	# shellcheck disable=SC2046
-	fails 1 "^$1: a"'\\x0ab\\x1b\[1m: No such file or directory$' go "$1" $(o) $'a\nb\e[1m'
-	# shellcheck disable=SC2046
-	fails 1 "^$1: stdin: Is a directory$" go "$1" $(o) < d
-}
-@test "41: inputs that cannot be read" { each readers no_source; }
+@test "45: a program that was stopped and continued writes the same" { each readers stopped; }
 
 # --- messages ---------------------------------------------------------------------------------------
 

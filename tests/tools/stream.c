@@ -61,9 +61,10 @@ static void pair(char *text)
 
 static void command(char *text)
 {
-	char *argv[] = { text, NULL };
+	char *blank = strchr(text, ' ');
+	char *argv[] = { text, blank ? blank + 1 : NULL, NULL };
 
-	dtn_prov_add(&prov, 1, argv, NULL, 0, NULL);
+	dtn_prov_add(&prov, blank ? 2 : 1, argv, NULL, 0, NULL);
 }
 
 static void parse(int argc, char **argv)
