@@ -530,6 +530,8 @@ bin2 bin3 bin4 bin5 bin6 bin7 bin8 bin9" "$(head -n 1 log | tr '\t' ' ')"
 @test "progress on a terminal, silence elsewhere" {
 	on_terminal "dtn-train $TINY --steps 30 -o a.dtn $G" > seen
 	grep -qE 'step [0-9]+/30  loss [0-9.]+  [0-9.]+ images/s  [0-9:]+ left' seen
+	grep -qE 'step 0/30  no loss yet' seen
+	grep -qE '40 images of 8x8x1, [0-9]+ parameters, on cpu' seen
 	absent $'\x1b' seen
 	on_terminal "dtn-train $TINY -q --steps 30 -o a.dtn $G" > seen
 	[ ! -s seen ]

@@ -49,6 +49,15 @@ static void describe(const struct dtn_progress *p, char *text, size_t room)
 		 dtn_clock_text(seconds_left(p, p->seconds / p->steps)));
 }
 
+void dtn_progress_begin(struct dtn_progress *p, int64_t step)
+{
+	char text[160];
+
+	p->step = step;
+	describe(p, text, sizeof(text));
+	dtn_line_show(&p->line, "%s", text);
+}
+
 void dtn_progress_step(struct dtn_progress *p, int64_t step, const struct dtn_step *s, int images,
 		       double seconds)
 {

@@ -22,6 +22,9 @@ struct dtn_progress {
 
 void dtn_progress_init(struct dtn_progress *, struct dtn_limits);
 
+/* Show that it begins. */
+void dtn_progress_begin(struct dtn_progress *, int64_t step);
+
 /* A step took `seconds`; show it where it is time to. */
 void dtn_progress_step(struct dtn_progress *, int64_t step, const struct dtn_step *, int images,
 		       double seconds);

@@ -223,10 +223,19 @@ static void describe(struct dtn_session *s)
 	dtn_meta_set(&m->meta, "train.step", "%lld", (long long)s->trainer.counters.step);
 }
 
+/* To a person at a terminal, in a line, what begins; with -v more. */
 static void say_what(const struct dtn_session *s)
 {
 	const struct dtn_trainer *r = &s->trainer;
 
+	if (s->progress.line.terminal && dtn_verbosity == 0)
+		dtn_note("%llu images of %dx%dx%d, %llu parameters, on %s (%s)",
+			 (unsigned long long)s->data.images, s->data.width, s->data.height,
+			 s->data.colours,
+			 (unsigned long long)dtn_unet_parameters(&s->settings.unet),
+			 r->net.backend->name, r->net.backend->detail);
+	if (s->settings.conditional)
+		dtn_say("%d classes", s->data.classes.n);
 	dtn_say("%llu images of %dx%dx%d, %u of them held back; %llu bytes in memory, %llu spooled",
 		(unsigned long long)s->data.images, s->data.width, s->data.height, s->data.colours,
 		r->split.helds, (unsigned long long)s->data.keep.memory,

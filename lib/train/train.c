@@ -211,8 +211,8 @@ void dtn_train(const struct dtn_training *job, const struct dtn_settings *wanted
 	if (s->limits.steps && steps > s->limits.steps)
 		dtn_note("%s has %lld steps already", s->store.target, steps);
 	dtn_progress_init(&s->progress, s->limits);
-	s->progress.step = steps;
 	s->progress.begun -= s->before;
+	dtn_progress_begin(&s->progress, steps);
 	s->begun = s->saved = dtn_seconds();
 	dtn_signals_catch();
 	loop(s);

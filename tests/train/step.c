@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 /* A size that the network must pad. */
-enum { H = 7, W = 6, C = 2, BYTES = H * W * C, N = 23, T = 100 };
+enum { H = 7, W = 6, C = 2, BYTES = H * W * C, N = 23, T = 100, CLASSES = 3 };
 
 static char path[] = "/tmp/dtn-step-XXXXXX";
 static uint8_t pixels[N * BYTES];
@@ -24,9 +24,11 @@ static struct dtn_data data;
 static void make_data(void)
 {
 	uint64_t dim[] = { N, H, W, C };
-	struct dtn_tensor t = dtn_tensor("image", DTN_IMAGE, DTN_U8, true, 4, dim);
-	struct dtn_record r = { .samples = N, .tensors = 1, .tensor = &t };
-	const void *tensors[] = { pixels };
+	struct dtn_tensor t[] = { dtn_tensor("image", DTN_IMAGE, DTN_U8, true, 4, dim),
+				  dtn_tensor("label", DTN_LABEL, DTN_I32, true, 1, dim) };
+	struct dtn_record r = { .samples = N, .tensors = 2, .tensor = t };
+	int32_t label[N];
+	const void *tensors[] = { pixels, label };
 	struct dtn_meta meta = { 0 };
 	struct dtn_prov prov = { 0 };
 	char *operand[] = { path };
@@ -35,6 +37,8 @@ static void make_data(void)
 
 	for (int i = 0; i < N * BYTES; i++)
 		pixels[i] = (uint8_t)(i * 37 + i / BYTES * 11);
+	for (int i = 0; i < N; i++)
+		label[i] = i == 7 ? DTN_NO_CLASS : i % CLASSES;
 	dtn_output_open(&out, path, false);
 	w = dtn_writer_open(&out, 1, 1);
 	dtn_write_segment(w, DTN_SAMPLES, &meta, &prov);
@@ -43,6 +47,7 @@ static void make_data(void)
 	dtn_writer_close(w);
 	dtn_output_commit(&out);
 	dtn_data_open(&data, 1, operand, UINT64_MAX, 1);
+	dtn_data_classes(&data, NULL);
 	dtn_data_load(&data, NULL, NULL);
 }
 
@@ -239,9 +244,22 @@ static double loss_at(struct dtn_trainer *r, const float *param, const float *di
 	return dtn_trainer_step(r, 0).loss;
 }
 
-/* The slope along a direction, against differences.  The slice is larger than the batch, so it has
+/* Is parameter i one of the table of classes? */
+static bool of_table(const struct dtn_trainer *r, size_t i)
+{
+	for (dtn_id k = 0; k < r->graph.n; k++) {
+		const struct dtn_node *x = &r->graph.node[k];
+
+		if (x->op == DTN_OP_PARAM && !strcmp(x->name, "class_embedding.weight"))
+			return i >= x->param && i < x->param + dtn_shape_count(x->shape);
+	}
+	return false;
+}
+
+/* The slope along a direction, of all weights or of the table of classes alone, against
+ * differences.  The slice is larger than the batch, so it has
  * empty images; dropout's mask is the same each time. */
-static void gradient_by_differences(enum dtn_weight weight, const char *name)
+static void gradient_by_differences(enum dtn_weight weight, int classes, const char *name)
 {
 	struct dtn_settings s = settings();
 	struct dtn_trainer *r;
@@ -252,6 +270,9 @@ static void gradient_by_differences(enum dtn_weight weight, const char *name)
 
 	s.weight = weight;
 	s.unet.dropout = 0.2f;
+	s.unet.classes = classes;
+	s.label_dropout = 0.3;
+	s.batch = classes ? 40 : s.batch;
 	r = begin(&s, 2);
 	n = r->graph.params;
 	for (int i = 0; i < 20; i++)
@@ -262,10 +283,11 @@ static void gradient_by_differences(enum dtn_weight weight, const char *name)
 	memcpy(param, r->net.param, n * sizeof(float));
 	memset(direction, 0, n * sizeof(float));
 	loss_at(r, param, direction, 0);
-	for (size_t i = 0; i < n; i++) {
-		direction[i] = r->net.grad[i];
-		slope += (double)r->net.grad[i] * r->net.grad[i];
-	}
+	for (size_t i = 0; i < n; i++)
+		if (!classes || of_table(r, i)) {
+			direction[i] = r->net.grad[i];
+			slope += (double)r->net.grad[i] * r->net.grad[i];
+		}
 	/* along the gradient, in steps of h */
 	for (size_t i = 0; i < n; i++)
 		direction[i] /= (float)sqrt(slope);
@@ -274,10 +296,71 @@ static void gradient_by_differences(enum dtn_weight weight, const char *name)
 	snprintf(why, sizeof(why), "%g along the gradient, not %g", difference, slope);
 	/* The third derivative leaves about h^2; f32 rounds the loss to 1e-7, which h makes 3e-5.
 	 */
-	check(s.rate == 0 && slope > 0.01 && fabs(difference - slope) < 0.01 * slope, name, why);
+	check(s.rate == 0 && slope > (classes ? 1e-4 : 0.01) &&
+	      fabs(difference - slope) < 0.01 * slope, name, why);
 	free(param);
 	free(direction);
 	end(r);
+}
+
+/* --- classes --------------------------------------------------------------------------------- */
+
+/* A class is hidden as often as asked for, and is that of the image otherwise. */
+static void hidden_classes(void)
+{
+	struct dtn_settings s = settings();
+	int hidden = 0, wrong = 0, all = 20000;
+
+	s.unet.classes = CLASSES;
+	s.label_dropout = 0.3;
+	for (int p = 0; p < all; p++) {
+		uint32_t image = (uint32_t)p % N;
+		int32_t label = dtn_class_of(&s, &data, image, (uint64_t)p);
+
+		hidden += label == CLASSES && image != 7;
+		wrong += label != CLASSES && label != (int)image % CLASSES;
+		wrong += label != CLASSES && image == 7;
+	}
+	/* the standard deviation is 63 */
+	check(abs(hidden - (int)(0.3 * all * (N - 1) / N)) < 300, "classes are hidden",
+	      "not as often as asked for");
+	check(wrong == 0, "a class that is not hidden is the image's", "another");
+	s.label_dropout = 0;
+	for (int p = 0; p < all; p++)
+		wrong += dtn_class_of(&s, &data, 1, (uint64_t)p) != 1;
+	s.label_dropout = 1;
+	for (int p = 0; p < all; p++)
+		wrong += dtn_class_of(&s, &data, 1, (uint64_t)p) != CLASSES;
+	check(wrong == 0, "never hidden, and always", "not always");
+}
+
+/* A class is all that tells one image from another where almost nothing else is left of it: with
+ * classes the noisy end is learned better. */
+static void classes_matter(void)
+{
+	double last[2];
+
+	for (int k = 0; k < 2; k++) {
+		struct dtn_settings s = settings();
+		struct dtn_trainer *r;
+
+		s.unet.classes = k ? CLASSES : 0;
+		s.label_dropout = 0;
+		s.predict = DTN_X0;
+		s.rate = 3e-3;
+		s.batch = 32;
+		s.schedule = (struct dtn_schedule_config){ .steps = 1, .kind = DTN_CONSTANT,
+			.beta_first = 0.998, .beta_last = 0.998 };
+		r = begin(&s, 2);
+		for (int i = 0; i < 3 * N; i++)         /* three images, one of each class */
+			r->split.train[i % N] = (uint32_t)(i % 3);
+		for (int i = 0; i < 300; i++)
+			last[k] = dtn_trainer_step(r, 0).loss;
+		end(r);
+	}
+	check(last[1] < 0.5 * last[0], "a class tells the network what the image will be",
+	      "it learns as little without");
+	printf("# loss %g without classes, %g with\n", last[0], last[1]);
 }
 
 /* --- what does not matter -------------------------------------------------------------------- */
@@ -415,8 +498,11 @@ int main(int argc, char **argv)
 	spread();
 	loss_by_formula();
 	loss_of_trained();
-	gradient_by_differences(DTN_WEIGHT_NONE, "the gradient is that of the mean over the batch");
-	gradient_by_differences(DTN_MIN_SNR, "weights of the loss weigh the gradient too");
+	gradient_by_differences(DTN_WEIGHT_NONE, 0, "the gradient is that of the mean over the batch");
+	gradient_by_differences(DTN_MIN_SNR, 0, "weights of the loss weigh the gradient too");
+	gradient_by_differences(DTN_WEIGHT_NONE, CLASSES, "the gradient of the table of classes");
+	hidden_classes();
+	classes_matter();
 	accumulation();
 	skipping();
 	validation();
