@@ -54,7 +54,8 @@ cublasHandle_t blas()
 	if (handle)
 		return handle;
 	check(cublasCreate(&handle), "start");
-	CUDA(cudaMalloc(&workspace, WORKSPACE));
+	if (cudaMalloc(&workspace, WORKSPACE) != cudaSuccess)
+		dtn_die(DTN_ENV, "out of memory on cuda: %d bytes wanted for cuBLAS", WORKSPACE);
 	check(cublasSetStream(handle, cuda_stream), "stream");
 	check(cublasSetWorkspace(handle, workspace, WORKSPACE), "workspace");
 	return handle;
