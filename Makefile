@@ -66,7 +66,7 @@ STANDIN_TESTS = $(if $(filter thread,$(SAN)),,$(patsubst %.cu,$(BUILD)/%,$(wildc
 # tests/*.c and tests/*/*.c are run by `make check`, but for those in tests/tools, which other tests
 # use, and in tests/bench, which measure.  A harness.c is linked to all tests of its folder.
 TESTS     = $(patsubst %.c,$(BUILD)/%,$(filter-out %/harness.c,$(wildcard tests/*.c tests/*/*.c))) \
-            $(STANDIN_TESTS)
+            $(STANDIN_TESTS) $(if $(SAN),,$(STANDIN))
 
 # The CUDA backend, where it can be compiled; whether that is so is asked once (remove $(BUILD)/cuda.mk
 # to ask again).
@@ -199,6 +199,14 @@ bench:
 	@$(MAKE) --no-print-directory $(JOBS) all tests-built
 	@sh scripts/bench
 
+check-cuda:
+	@$(MAKE) --no-print-directory $(JOBS) all tests-built
+	@sh scripts/check-cuda
+
+bench-cuda:
+	@$(MAKE) --no-print-directory $(JOBS) all tests-built
+	@sh scripts/bench-cuda
+
 MAN1 = $(wildcard man/*.1)
 MAN5 = $(wildcard man/*.5)
 MAN7 = $(wildcard man/*.7)
@@ -230,6 +238,6 @@ uninstall:
 clean:
 	rm -rf build
 
-.PHONY: all always cuda check check-long demo bench install uninstall clean tests-built
+.PHONY: all always cuda check-cuda bench-cuda check check-long demo bench install uninstall clean tests-built
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
