@@ -46,7 +46,7 @@ struct op_case {
 	bool sampling;          /* only as when sampling: no backward */
 	bool bf16_products;     /* in bf16, only where the backend says it is fast */
 	bool f32_only;          /* the op has no activations */
-	bool cpu_only;          /* its size is about the CPU's caches, and too large for a stand-in */
+	bool cpu_only;          /* its size is about the CPU's caches */
 };
 
 /* of the calls, for dropout; the node's id is op_id() */
