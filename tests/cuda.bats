@@ -39,9 +39,10 @@ weights() {
 	done
 }
 
-# near A B MOST: numbers of two files differ by less than MOST of the largest
+# near A B MOST: all are numbers, and those of two files differ by less than MOST of the largest
 near() {
 	paste "$1" "$2" | awk -v most="$3" '
+		/n/ { print "not a number"; exit 1 }
 		{ d = $1 - $2; if (d < 0) d = -d; if (d > worst) worst = d
 		  a = $1 < 0 ? -$1 : $1; if (a > largest) largest = a }
 		END { if (!(worst <= most * largest) || NR < 4) { print worst, "of", largest, "in", NR; exit 1 } }'
@@ -87,6 +88,26 @@ pixels() { dtn-info --dump image "$1" | od -An -v -t f4 -w4; }
 	done
 	near cpu cuda 1e-4
 	near cpu.log cuda.log 1e-4
+}
+
+# One slice on either device, so that the masks are the same.
+@test "dropout and classes, in a recorded step too" {
+	stream -n 10 -s 5x4x1 -l -c dtn-load > labelled.dtn
+	for device in cpu cuda; do
+		train --dropout 0.3 --classes --device $device --steps 4 -o $device.dtn labelled.dtn
+		weights $device.dtn > $device
+	done
+	near cpu cuda 1e-4
+	local name
+	name=$(dtn-info --json cpu.dtn | sed -n 's/.*"labels": *"\([^,"]*\).*/\1/p')
+	for how in "--guidance 1" "--guidance 2"; do
+		for device in cpu cuda; do
+			dtn-sample --device $device --precision f32 -n 2 --class "$name" $how --steps 2 --dtype f32 --force \
+				-o $device.samples cpu.dtn
+			pixels $device.samples > $device
+		done
+		near cpu cuda 1e-4
+	done
 }
 
 @test "the noise that sampling begins with has the CPU's bits" {

@@ -498,7 +498,8 @@ int main(int argc, char **argv)
 	spread();
 	loss_by_formula();
 	loss_of_trained();
-	gradient_by_differences(DTN_WEIGHT_NONE, 0, "the gradient is that of the mean over the batch");
+	gradient_by_differences(DTN_WEIGHT_NONE, 0,
+				"the gradient is that of the mean over the batch");
 	gradient_by_differences(DTN_MIN_SNR, 0, "weights of the loss weigh the gradient too");
 	gradient_by_differences(DTN_WEIGHT_NONE, CLASSES,
 				"the gradient of the table of classes");
