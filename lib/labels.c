@@ -78,12 +78,14 @@ static char *unescape(const char *text, size_t n)
 int dtn_labels_split(const char *text, char ***name)
 {
 	int n = 0;
+	size_t names = 1;
 
-	*name = NULL;
+	for (const char *p = text; *p; p++)
+		names += *p == ',';
+	*name = dtn_alloc(names, sizeof(**name));
 	for (const char *p = text; p; n++) {
 		size_t length = strcspn(p, ",");
 
-		*name = dtn_realloc(*name, (size_t)n + 1, sizeof(**name));
 		(*name)[n] = unescape(p, length);
 		p = p[length] ? p + length + 1 : NULL;
 	}

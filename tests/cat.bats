@@ -5,6 +5,16 @@ load common
 
 setup() { cd "$BATS_TEST_TMPDIR"; }
 
+# The address sanitizer reserves more than any limit allows, and is slow.
+sanitized() { [[ $BIN == */san/* ]]; }
+
+# limited SECONDS MIB COMMAND...: with so much processor time and memory
+limited() {
+	local limits=("--cpu=$1" "--as=$(($2 << 20))")
+	shift 2
+	if sanitized; then "$@"; else prlimit "${limits[@]}" "$@"; fi
+}
+
 # The elements of a tensor, as bytes and as numbers.
 images() { dtn-info --dump image "$1"; }
 labels() { dtn-info --dump label "$1" | od -An -v -td4 -w4 | tr -d ' '; }
@@ -86,16 +96,27 @@ numbers() {
 	done
 }
 
+# held COMMAND...: standard input stays open after its end, as long as the command runs
+held() {
+	local status=0 pid
+	rm -f fifo
+	mkfifo fifo
+	(cat; exec sleep 100) <&0 > fifo &
+	pid=$!
+	timeout 60 "$@" < fifo || status=$?
+	kill $pid
+	return $status
+}
+
 @test "--head reads no further than it must" {
 	stream -n 12 -s 4x4x1 > s
-	(cat s; sleep 20) | timeout 5 dtn-cat --head 12 > o
+	held dtn-cat --head 12 < s > o
 	same samples 12 "$(count o)"
-	(head -c 700 s; sleep 20) | timeout 5 dtn-cat --head 4 > o
+	head -c 700 s | held dtn-cat --head 4 > o
 	same samples 4 "$(count o)"
 	# also where everything is kept first
-	(cat s; sleep 20) | timeout 5 dtn-cat --head 8 --split 0.5 -o a -o b
+	held dtn-cat --head 8 --split 0.5 -o a -o b < s
 	same samples "4 4" "$(count a) $(count b)"
-	yes "$(printf x)" 2> /dev/null | fails 3 'stdin: not a dtn stream' dtn-cat --head 1
 }
 
 @test "whole records are copied, not decoded; parts are" {
@@ -169,7 +190,7 @@ numbers() {
 	peak() { command time -f %M -o peak "$@" > o; cat peak; }
 	more=$(TMPDIR=t peak dtn-cat --shuffle 1 s)
 	less=$(TMPDIR=t peak dtn-cat --shuffle 1 --max-mem 4M s)
-	((more > 36000 && less < 24000)) || fail "$more kB, with --max-mem 4M $less kB"
+	sanitized || ((more > 36000 && less < 24000)) || fail "$more kB, with --max-mem 4M $less kB"
 	same "files left" "" "$(ls -A t)"
 	fails 1 '^dtn-cat: temporary file in no/where: No such file or directory$' \
 		env TMPDIR=no/where dtn-cat --max-mem 4M --shuffle 1 -o x s
@@ -279,9 +300,9 @@ numbers() {
 	cc -D_GNU_SOURCE -I"$ROOT" -o make make.c "$ROOT/build/opt/libdtn.a" -lzstd -lz
 	./make < names > a
 	./make < reversed > b
-	timeout 5 dtn-cat a b a b > o
+	limited 5 1024 dtn-cat a b a b > o
 	same segments 4 "$(dtn-info --json o | jq .segments)"
-	timeout 5 dtn-cat --split 0.5 -o x -o y a b
+	limited 5 1024 dtn-cat --split 0.5 -o x -o y a b
 }
 
 @test "one segment of several keeps what all say" {
@@ -429,7 +450,7 @@ numbers() {
 	while IFS=$'\t' read -r name message; do
 		n=$((n + 1))
 		status=0
-		(ulimit -v 262144; timeout 2 dtn-cat "$name.dtn" > o 2> e) || status=$?
+		limited 2 256 dtn-cat "$name.dtn" > o 2> e || status=$?
 		[ $status = 3 ] || [ $status = 0 ] || fail "$name: status $status, $(cat e)"
 		if [ -n "$message" ] && [ $status = 0 ]; then
 			[[ $message == *"corrupt chunk"* || $message == *"(tensor"* || $message == "index does"* ]] ||
@@ -439,7 +460,7 @@ numbers() {
 		fi
 		[ $status = 0 ] || same "lines of $name" 1 "$(wc -l < e)"
 		status=0
-		(ulimit -v 262144; timeout 2 dtn-cat --shuffle 1 "$name.dtn" > o 2> e) || status=$?
+		limited 2 256 dtn-cat --shuffle 1 "$name.dtn" > o 2> e || status=$?
 		[ $status = 3 ] || { [ $status = 0 ] && [[ -z $message || $message == "index does"* ]]; } ||
 			fail "$name with --shuffle: status $status, $(cat e)"
 	done < cases
@@ -460,8 +481,8 @@ numbers() {
 		cat a a a a a a a a a a > b
 		mv b a
 	done
-	timeout 20 prlimit --as=$((1 << 28)) dtn-cat a | cmp - a
-	timeout 20 prlimit --as=$((1 << 28)) dtn-cat --shuffle 1 a > o
+	limited 20 256 dtn-cat a | cmp - a
+	limited 20 256 dtn-cat --shuffle 1 a > o
 	same samples 10000 "$(count o)"
 	same records 1 "$(dtn-info --json o | jq .records)"
 }
