@@ -58,7 +58,7 @@ BINARIES  = $(PROGRAMS:%=$(BUILD)/bin/%)
 # The kernels for CUDA, by the host's compiler: tests/cuda has headers named like CUDA's, and answers
 # the calls that -fsanitize=thread puts before each access to memory.
 STANDIN       = $(BUILD)/tests/cuda/dtn-cuda.so
-STANDIN_FLAGS = -std=c++17 -O1 -g -Wall -Wextra -Wno-missing-field-initializers \
+STANDIN_FLAGS = -std=c++17 -O1 -g -fvisibility=hidden -Wall -Wextra -Wno-missing-field-initializers \
                 -Wno-unknown-pragmas -I. -Itests/cuda -ffp-contract=off -fPIC -pthread
 STANDIN_PARTS = $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/cuda/*.cc))
 STANDIN_TESTS = $(if $(filter thread,$(SAN)),,$(patsubst %.cu,$(BUILD)/%,$(wildcard tests/cuda/*.cu)))
@@ -117,7 +117,7 @@ $(BUILD)/kernels/cuda/table.o: private DTN_CFLAGS += -fPIC
 
 $(BUILD)/tests/cuda/%.o: tests/cuda/%.cc $(BUILD)/settings
 	@mkdir -p $(@D)
-	$(CXX) $(STANDIN_FLAGS) $(SANFLAGS) -MMD -MP -c -o $@ $<
+	$(CXX) $(STANDIN_FLAGS) -O2 $(SANFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/tests/cuda/%.o: tests/cuda/%.cu $(BUILD)/settings
 	@mkdir -p $(@D)

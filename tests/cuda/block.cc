@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { STACK = 64 << 10, COPIES = 256, WORDS = 8 };
+enum { COPIES = 256, WORDS = 8 };
 enum waiting { READY, AT_BARRIER, AT_MEETING, DONE };
 
 struct copy { void *to; const void *from; int bytes, group; bool valid; };
@@ -113,7 +113,6 @@ static void enter(struct fibre *f)
 	standin_at.thread = i;
 	standin_at.warp_now = warp[i / STANDIN_LANES].now;
 	standin_at.stack = f->stack;
-	standin_at.stack_end = f->stack + STACK;
 	standin_at.running = f->running;
 	standin_switch(&scheduler_sp, f->sp);
 }
@@ -131,12 +130,12 @@ static void prepare(int i)
 	void **sp;
 
 	if (!f->stack) {
-		f->stack = (char *)mmap(NULL, STACK, PROT_READ | PROT_WRITE,
+		f->stack = (char *)mmap(NULL, STANDIN_STACK, PROT_READ | PROT_WRITE,
 					MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (f->stack == MAP_FAILED)
 			standin_fault("no memory for a stack");
 	}
-	sp = (void **)(f->stack + STACK);
+	sp = (void **)(f->stack + STANDIN_STACK);
 	*--sp = NULL;                           /* so that the stack is aligned after `ret` */
 	*--sp = (void *)whole_life;
 	for (int k = 0; k < 6; k++)
@@ -442,9 +441,15 @@ void ldmatrix_4t(unsigned r[4], const void *p) { load_matrices(r, p, 4, true); }
 void ldmatrix_2(unsigned r[2], const void *p) { load_matrices(r, p, 2, false); }
 void ldmatrix_2t(unsigned r[2], const void *p) { load_matrices(r, p, 2, true); }
 
-static double half_of(uint32_t word, int high)
+/* Both halves of 8 words are a row of 16 numbers. */
+static void unpack(double x[16], const uint32_t (*all)[WORDS], int first_lane, int low, int high)
 {
-	return (double)__uint_as_float(high ? word & 0xffff0000u : word << 16);
+	for (int i = 0; i < 8; i++) {
+		uint32_t word = all[first_lane + i % 4][i < 4 ? low : high];
+
+		x[2 * i] = (double)__uint_as_float(word << 16);
+		x[2 * i + 1] = (double)__uint_as_float(word & 0xffff0000u);
+	}
 }
 
 /* As ptx.h draws it: words 0 to 3 are a, 4 and 5 are b. */
@@ -452,17 +457,18 @@ void mma_bf16(float d[4], const unsigned a[4], const unsigned b[2])
 {
 	const uint32_t words[6] = { a[0], a[1], a[2], a[3], b[0], b[1] };
 	const uint32_t(*all)[WORDS] = standin_meet('m', 0xffffffffu, words, 6);
-	const int lane = standin_lane();
+	const int row = standin_lane() / 4, column = standin_lane() % 4 * 2;
+	double A[2][16], B[2][16];
 
+	for (int i = 0; i < 2; i++) {
+		unpack(A[i], all, row * 4, i, i + 2);
+		unpack(B[i], all, (column + i) * 4, 4, 5);
+	}
 	for (int i = 0; i < 4; i++) {
-		int row = lane / 4, low = i < 2 ? 0 : 1, column = 2 * (lane % 4) + i % 2;
 		double sum = (double)d[i];
 
-		for (int k = 0; k < 16; k++) {
-			int from = k % 8 / 2, upper = k / 8;
-			sum += half_of(all[row * 4 + from][low + 2 * upper], k % 2) *
-			       half_of(all[column * 4 + from][4 + upper], k % 2);
-		}
+		for (int k = 0; k < 16; k++)
+			sum += A[i / 2][k] * B[i % 2][k];
 		d[i] = (float)sum;
 	}
 }

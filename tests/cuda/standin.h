@@ -4,7 +4,7 @@
 
 #include "tests/cuda/cuda_runtime.h"
 
-enum { STANDIN_LANES = 32, STANDIN_THREADS = 1024 };
+enum { STANDIN_LANES = 32, STANDIN_THREADS = 1024, STANDIN_STACK = 64 << 10 };
 
 /* What sm_80 to sm_90 all have; a kernel that wants more would not run on some of them. */
 enum { STANDIN_STATIC = 48 << 10, STANDIN_SHARED = 99 << 10 };
@@ -17,7 +17,7 @@ struct standin_place {
 	int thread;                     /* in the block */
 	uint32_t launch, block, now;    /* intervals between barriers, counted over all launches */
 	uint16_t warp_now;              /* meetings of the thread's warp in this interval */
-	const char *stack, *stack_end;  /* of the fibre */
+	const char *stack;              /* of the fibre */
 };
 extern struct standin_place standin_at;
 

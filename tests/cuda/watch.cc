@@ -302,7 +302,7 @@ static inline void seen(const void *p, size_t bytes, enum standin_access how)
 {
 	const char *at = (const char *)p;
 
-	if (!standin_at.running || (at >= standin_at.stack && at < standin_at.stack_end))
+	if ((size_t)(at - standin_at.stack) < STANDIN_STACK || !standin_at.running)
 		return;
 	if (bytes > 1 && bytes <= 16 && (uintptr_t)p % bytes)
 		standin_fault("%zu bytes at %p: not aligned", bytes, p);

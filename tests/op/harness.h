@@ -60,7 +60,8 @@ static inline size_t op_at(struct dtn_shape s, int n, int i, int j, int k)
 	       (size_t)s.dim[3] + (size_t)k;
 }
 
-/* Runs all cases; prints "ok ..." or "not ok ..." for each; returns the exit status. */
+/* Runs all cases (for the one instruction set or device that DTN_TEST_ISA names, where it does);
+ * prints "ok ..." or "not ok ..." for each; returns the exit status. */
 int op_test(const struct op_case *, int cases);
 
 #define OP_TEST(cases) op_test(cases, (int)(sizeof(cases) / sizeof(cases[0])))
