@@ -7,6 +7,7 @@
 #include "lib/diffusion/choose.h"
 #include "lib/diffusion/noise.h"
 #include "lib/image/tone.h"
+#include "lib/model.h"
 #include "lib/output.h"
 
 #include <stdlib.h>
@@ -20,6 +21,7 @@ static const struct dtn_option options[] = {
 	{ "pure", 0, NULL, "write noise in place of every image, for dtn-sample --from" },
 	{ "keep-noise", 0, NULL, "write the noise, too" },
 	DTN_SCHEDULE_OPTIONS,
+	{ "model", 0, "MODEL", "steps and schedule as in MODEL" },
 	{ NULL, 0, NULL, NULL }
 };
 
@@ -29,7 +31,8 @@ static const struct dtn_command command = {
 };
 
 struct job {
-	struct dtn_args args;
+	struct dtn_args args, at;       /* at: as it was when -t came */
+	const char *model;              /* --model */
 	bool random, pure, keep;
 	int times, time[MOST_TIMES];    /* of -t; 1 time otherwise */
 	struct dtn_schedule schedule;
@@ -54,18 +57,30 @@ struct job {
 
 /* --- what is wanted ----------------------------------------------------------------------- */
 
+static void settle(struct job *job, const struct dtn_schedule_config *config)
+{
+	const struct dtn_args *at = &job->at;
+
+	dtn_schedule_settle(config);
+	job->times = at->value ? dtn_args_list(at, job->time, MOST_TIMES, 0, config->steps - 1) : 1;
+	dtn_schedule_init(&job->schedule, config);
+}
+
 static void parse(struct job *job, int argc, char **argv)
 {
 	struct dtn_schedule_config config = dtn_schedule_default();
-	struct dtn_args *a = &job->args, at = { 0 };
+	struct dtn_args *a = &job->args;
+	bool given = false;
 	const char *name;
 
 	dtn_args_begin(a, &command, argc, argv);
 	while ((name = dtn_args_next(a))) {
 		if (dtn_schedule_option(&config, a))
-			continue;
-		if (!strcmp(name, "at"))
-			at = *a;        /* its numbers wait for -T */
+			given = true;
+		else if (!strcmp(name, "model"))
+			job->model = a->value;
+		else if (!strcmp(name, "at"))
+			job->at = *a;   /* its numbers wait for -T */
 		else if (!strcmp(name, "random"))
 			job->random = true;
 		else if (!strcmp(name, "pure"))
@@ -73,13 +88,22 @@ static void parse(struct job *job, int argc, char **argv)
 		else
 			job->keep = true;
 	}
-	if ((at.value != NULL) + job->random + job->pure != 1)
+	if ((job->at.value != NULL) + job->random + job->pure != 1)
 		dtn_usage("one of -t, --random and --pure is wanted");
 	if (job->pure && job->keep)
 		dtn_usage("--pure and --keep-noise exclude each other: there is nothing else");
-	dtn_schedule_settle(&config);
-	job->times = at.value ? dtn_args_list(&at, job->time, MOST_TIMES, 0, config.steps - 1) : 1;
-	dtn_schedule_init(&job->schedule, &config);
+	if (job->model && given)
+		dtn_usage("--model brings its schedule: no options for another");
+	if (!job->model)
+		settle(job, &config);
+}
+
+/* Once there is a writer, which tells the next program what is wrong with the model. */
+static void use_model(struct job *job)
+{
+	const struct dtn_schedule_config config = dtn_schedule_of_model(job->model);
+
+	settle(job, &config);
 }
 
 /* --- the record that is read ------------------------------------------------------------------ */
@@ -262,7 +286,7 @@ static void begin_segment(struct job *job)
 		dtn_meta_set(&meta, "noise.frames", "%d", job->times);
 	dtn_prov_merge(&prov, dtn_reader_prov(job->in));
 	if (!a->no_prov)
-		dtn_prov_add(&prov, a->argc, a->argv, "", a->operands, a->operand);
+		dtn_prov_add(&prov, a->argc, a->argv, "--model=", a->operands, a->operand);
 	dtn_write_segment(job->writer, DTN_SAMPLES, &meta, &prov);
 	dtn_meta_release(&meta);
 	dtn_prov_release(&prov);
@@ -276,6 +300,8 @@ int main(int argc, char **argv)
 	parse(&job, argc, argv);
 	dtn_output_open(&job.out, job.args.output, job.args.force);
 	job.writer = dtn_writer_open(&job.out, job.args.level, 1);
+	if (job.model)
+		use_model(&job);
 	job.in = dtn_reader_open(job.args.operands, job.args.operand, DTN_SAMPLES);
 	dtn_reader_threads(job.in, job.args.threads ? job.args.threads : 1);
 	dtn_reader_pass_on(job.in, job.writer);

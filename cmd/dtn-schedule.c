@@ -16,17 +16,6 @@ static const struct dtn_command command = {
 	DTN_OUTPUT
 };
 
-static struct dtn_schedule_config of_model(const char *path)
-{
-	struct dtn_model model;
-	struct dtn_reader *reader = dtn_model_open(&model, path);
-	struct dtn_schedule_config config = model.schedule;
-
-	dtn_reader_close(reader);
-	dtn_model_release(&model);
-	return config;
-}
-
 static void print(FILE *out, const struct dtn_schedule *s)
 {
 	fputs("t\tbeta\talpha\talpha_bar\tsqrt_alpha_bar\tsqrt_one_minus_alpha_bar\t"
@@ -57,7 +46,7 @@ int main(int argc, char **argv)
 	if (args.operands == 1 && given)
 		dtn_usage("a model has its schedule: no options for another");
 	if (args.operands == 1)
-		config = of_model(args.operand[0]);
+		config = dtn_schedule_of_model(args.operand[0]);
 	dtn_schedule_settle(&config);
 	dtn_schedule_init(&schedule, &config);
 	dtn_output_open(&output, args.output, true);

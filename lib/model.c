@@ -259,3 +259,14 @@ void dtn_model_release(struct dtn_model *m)
 	dtn_meta_release(&m->meta);
 	dtn_prov_release(&m->prov);
 }
+
+struct dtn_schedule_config dtn_schedule_of_model(const char *path)
+{
+	struct dtn_model model;
+	struct dtn_reader *reader = dtn_model_open(&model, path);
+	struct dtn_schedule_config config = model.schedule;
+
+	dtn_reader_close(reader);
+	dtn_model_release(&model);
+	return config;
+}

@@ -136,6 +136,29 @@ meta() { dtn-info --json "$2" | jq -r --arg k "$1" '.meta[$k] // "none"'; }
 	same many 64000 "$(dtn-info --json s | jq .samples)"
 }
 
+@test "--model brings the schedule of a model" {
+	stream -n 4 -s 8x6x1 > in
+	dtn-train -q -o m --channels 8 --mult 1 --groups 4 --steps 1 -b 4 -T 60 --schedule linear \
+		--beta 0.001,0.2 in
+	dtn-noise -t 59 --model m in > a
+	dtn-noise -t 59 -T 60 --schedule linear --beta 0.001,0.2 in > b
+	dtn-info --dump noised a | cmp - <(dtn-info --dump noised b)
+	for key in ddpm.steps ddpm.schedule ddpm.beta ddpm.zero_snr; do
+		same $key "$(meta $key a)" "$(meta $key b)"
+	done
+	dtn-sample --from a -o s m
+	same history "dtn-noise -t 59" "$(dtn-info --json a | jq -r '.provenance[-1].command')"
+	fails 2 'from 0 to 59' dtn-noise -t 60 --model m -o f in
+	dtn-noise -t 1 --model missing in 2> err | dtn-info -c - 2> said || true
+	grep -q 'upstream failed: dtn-noise: missing: No such file' said
+	fails 2 '^dtn-noise: --model brings its schedule: no options for another$' \
+		dtn-noise -t 1 -T 60 --model m in
+	fails 3 '^dtn-noise: in: expected a model, found samples$' dtn-noise -t 1 --model in -o f in
+	fails 1 'No such file' dtn-noise -t 1 --model missing -o f in
+	fails 2 'given twice' dtn-noise -t 1 --model - -o f - < m
+	[ ! -e f ]
+}
+
 @test "threads change nothing, and -q and -v only what is said" {
 	stream -n 300 -s 32x32x3 -b 100 -i > in
 	dtn-noise --random --keep-noise in > a
