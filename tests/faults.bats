@@ -95,26 +95,33 @@ well_said() {
 	! LC_ALL=C grep -qP '[^\x20-\x7e\n]' e || fail "unprintable: $(cat -v e)"
 }
 
-# The limits are on processor time and memory; threads want address space for their stacks.
+# Each program gets a third of the cases, dtn-info (in format.bats) all of them.  The limits are on
+# processor time and memory; threads want address space for their stacks.
 hostile() {
-	local name message found n=0 most=262144
+	local name message found n=${#1} most=262144
 	[ $out != file ] || most=1048576
 	while IFS=$'\t' read -r -u 3 name message; do
 		n=$((n + 1)) found=0
+		((n % 3 == 0)) || continue
 		(ulimit -v $most -t 2; result "$1" "$D/hostile/$name.dtn") || found=$?
-		# what is good as a stream may still not be what this program wants, and nobody who reads a
-		# stream in order looks into its index
-		if [ $found = 0 ] && [[ -z $message || $message == "index does"* ]]; then continue; fi
-		same "status with $name: $(cat e)" 3 $found
-		well_said "$1"
-		[ $out != file ] || [ ! -e r ] || fail "$name left a file"
-		if [ $out = stream ] && ((n % 8 == 0)); then
-			found=0
-			dtn-info -c r 2> e || found=$?
-			same "what came of $name" 3 $found
+		if [ $found != 0 ]; then
+			same "status with $name: $(cat e)" 3 $found
+			well_said "$1"
+			[ $out != file ] || [ ! -e r ] || fail "$name left a file"
 		fi
+		if [ -n "$message" ] && [ $out = stream ]; then
+			found=0
+			dtn-info -c r > o 2>&1 || found=$?
+		fi
+		[ $found != 0 ] || harmless || fail "$name was accepted"
 	done 3< "$D/hostile/cases"
-	((n > 250)) || fail "only $n cases"
+}
+
+# What is good as a stream, an index that nobody looks into who reads a stream in order, and data that
+# the program does not ask for.
+harmless() {
+	[[ -z $message || $message == "index does"* ]] ||
+		[[ $out != stream && $message == *"(tensor label"* ]]
 }
 listeners() { readers && [ "$program" != dtn-info ]; }
 @test "49: hostile inputs" { each listeners hostile; }
@@ -176,7 +183,7 @@ injected() {
 
 device_errors() {
 	if [ $in != nothing ]; then
-		injected "$1" pread64,read:error=EIO:when=1 ': (.*: )?Input/output error$' -P "$operand"
+		injected "$1" pread64,read:error=EIO:when=1+ ': (.*: )?Input/output error$' -P "$operand"
 	fi
 	injected "$1" write:error=ENOSPC:when=1 'No space left on device$'
 	injected "$1" fsync:error=EIO 'Input/output error$'
