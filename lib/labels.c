@@ -80,7 +80,7 @@ int dtn_labels_split(const char *text, char ***name)
 	int n = 0;
 	size_t names = 1;
 
-	for (const char *p = text; *p; p++)
+	for (const char *p = text; p && *p; p++)
 		names += *p == ',';
 	*name = dtn_alloc(names, sizeof(**name));
 	for (const char *p = text; p; n++) {
