@@ -5,6 +5,7 @@
  * each result is one segment.
  */
 #include "format/dtn.h"
+#include "lib/labels.h"
 #include "lib/options.h"
 #include "lib/output.h"
 #include "lib/rng.h"
@@ -19,7 +20,7 @@
 enum { NOT_GIVEN = -100 };
 
 static const struct dtn_option options[] = {
-	{ "class", 0, "NAME", "only samples of this class; may be given several times" },
+	{ "class", 0, "NAME", "only samples of this class, or of several: A,B" },
 	{ "shuffle", 0, "SEED", "in a random order that follows from SEED" },
 	{ "skip", 0, "N", "without the first N" },
 	{ "head", 0, "N", "N at most" },
@@ -38,7 +39,7 @@ static const struct dtn_command command = {
 
 struct job {
 	struct dtn_args args;
-	const char **class;             /* --class */
+	char **class;                   /* --class */
 	int classes;
 	bool shuffle, split, encode, selects, force;
 	uint64_t seed, skip, head, memory;
@@ -61,12 +62,24 @@ struct job {
 
 /* --- what is wanted ----------------------------------------------------------------------- */
 
+/* Several names as metadata has them, with commas between. */
+static void add_classes(struct job *job, const char *text)
+{
+	char **name;
+	int n = dtn_labels_split(text, &name);
+
+	job->class = dtn_realloc(job->class, (size_t)(job->classes + n), sizeof(*job->class));
+	for (int i = 0; i < n; i++)
+		job->class[job->classes++] = name[i];
+	free(name);
+}
+
 static void one_option(struct job *job, const char *name)
 {
 	struct dtn_args *a = &job->args;
 
 	if (!strcmp(name, "class")) {
-		job->class[job->classes++] = a->value;
+		add_classes(job, a->value);
 	} else if (!strcmp(name, "shuffle")) {
 		job->seed = dtn_args_natural(a, 0, UINT64_MAX);
 		job->shuffle = true;
@@ -102,7 +115,6 @@ static void parse(struct job *job, int argc, char **argv)
 	const char *name;
 
 	job->head = UINT64_MAX;
-	job->class = dtn_alloc((size_t)argc, sizeof(*job->class));
 	dtn_args_begin(&job->args, &command, argc, argv);
 	job->args.level = NOT_GIVEN;
 	job->memory = dtn_memory() / 2;
@@ -377,6 +389,8 @@ int main(int argc, char **argv)
 	dtn_meta_release(&job.meta);
 	dtn_prov_release(&job.prov);
 	dtn_reader_close(job.in);
+	for (int i = 0; i < job.classes; i++)
+		free(job.class[i]);
 	free(job.class);
 	return DTN_OK;
 }

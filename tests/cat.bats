@@ -232,9 +232,11 @@ held() {
 
 @test "--class by name, by number, unknown, without labels" {
 	stream -n 36 -s 4x4x1 -l -m labels=a,b,c%2Cd,e,f,g,h,i,j,3 > s
-	dtn-cat --class c,d s > o
+	dtn-cat --class c%2Cd s > o
 	same samples "2 12 22 32" "$(numbers o)"
 	same "names stay" a,b,c%2Cd,e,f,g,h,i,j,3 "$(value o labels)"
+	same "two at once" "2 6 12 16 22 26 32" "$(dtn-cat --class c%2Cd,h s > p; numbers p)"
+	fails 3 'no class "c"' dtn-cat --class c,d -o o s
 	dtn-cat --class 3 s > o
 	same "a name before a number" "9 19 29" "$(numbers o)"
 	fails 3 '^dtn-cat: s: no class "k"; there are a,b,c%2Cd,e,f,g,h,i,j,3$' dtn-cat --class k -o o s

@@ -83,7 +83,7 @@ char *dtn_classes_text(const struct dtn_classes *c)
 
 /* --- a segment ---------------------------------------------------------------------------- */
 
-void dtn_classes_want(struct dtn_classes *c, const char *const *names, int n)
+void dtn_classes_want(struct dtn_classes *c, char *const *names, int n)
 {
 	c->wishes = n;
 	c->wish = names;

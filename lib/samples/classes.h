@@ -22,13 +22,13 @@ struct dtn_classes {
 
 	/* --class */
 	int wishes;
-	const char *const *wish;
+	char *const *wish;
 	bool *wanted;                   /* [n] */
 	bool *met;                      /* [wishes] */
 };
 
 /* The classes that are asked for, by name or, where there are no names, by number. */
-void dtn_classes_want(struct dtn_classes *, const char *const *names, int n);
+void dtn_classes_want(struct dtn_classes *, char *const *names, int n);
 
 /* The reader stands at a new segment. */
 void dtn_classes_segment(struct dtn_classes *, const struct dtn_reader *);
