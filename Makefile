@@ -79,7 +79,7 @@ NVCC_FLAGS   = -std=c++17 -O3 -I. -Xcompiler -fPIC,-Wall,-Wextra,-Wno-missing-fi
                $(foreach a,$(CUDA_ARCH),-gencode arch=compute_$(a),code=sm_$(a)) \
                -gencode arch=compute_$(lastword $(CUDA_ARCH)),code=compute_$(lastword $(CUDA_ARCH))
 
-all: $(BINARIES) $(BUILD)/completions/done
+all: $(BINARIES) $(PLUGIN) $(BUILD)/completions/done
 
 cuda: $(PLUGIN)
 
