@@ -69,11 +69,18 @@ static int truncations(struct bytes b, size_t whole)
 	return wrong;
 }
 
+/* A process for each bit takes minutes under sanitizers: there, some bits of every byte. */
+#ifdef __SANITIZE_ADDRESS__
+enum { EVERY = 3 };
+#else
+enum { EVERY = 1 };
+#endif
+
 static int flips(struct bytes b, uint64_t good, int *harmless)
 {
 	int wrong = 0;
 
-	for (size_t bit = 0; bit < 8 * b.n; bit++) {
+	for (size_t bit = 0; bit < 8 * b.n; bit += EVERY) {
 		struct outcome o;
 		b.p[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		o = forge_run(b, false, read_all, NULL);
@@ -124,8 +131,8 @@ int main(void)
 	two.n = 2 * b.n;
 	failed |= report("so are those of two streams in a row", truncations(two, b.n));
 	failed |=
-		report("each flipped bit is noticed or changes nothing", flips(b, good, &harmless));
-	printf("# %d of %zu bits change nothing\n", harmless, 8 * b.n);
+		report("a flipped bit is noticed or changes nothing", flips(b, good, &harmless));
+	printf("# %d of %zu bits change nothing\n", harmless, 8 * b.n / EVERY);
 	free(b.p);
 	free(two.p);
 	forge_free(&f);
