@@ -35,11 +35,11 @@ mk() { MAKEFLAGS=$(sed -E 's/ ?-j[0-9]*//; s/ ?--jobserver-[a-z]+=[^ ]*//g' <<< 
 }
 
 @test "54: other folders for programs and data" {
-	mk -C "$ROOT" install DESTDIR="$PWD/d" PREFIX=/opt/dtn BINDIR=/bin MANDIR=/man > said
-	[ -x d/bin/dtn-info ]
+	mk -C "$ROOT" install DESTDIR="$PWD/d" PREFIX=/opt/dtn BINDIR=/opt/programs MANDIR=/man > said
+	[ -x d/opt/programs/dtn-info ]
 	[ -s d/man/man1/dtn-info.1 ]
-	same folders "bin man opt" "$(echo $(ls d))"
-	mk -C "$ROOT" uninstall DESTDIR="$PWD/d" PREFIX=/opt/dtn BINDIR=/bin MANDIR=/man > said
+	same folders "man opt" "$(echo $(ls d))"
+	mk -C "$ROOT" uninstall DESTDIR="$PWD/d" PREFIX=/opt/dtn BINDIR=/opt/programs MANDIR=/man > said
 	same "files after uninstall" "" "$(find d ! -type d)"
 }
 
