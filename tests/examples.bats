@@ -38,6 +38,13 @@ run_page() {
 @test "dtn-noise(1)" { run_page dtn-noise.1; }
 @test "dtn-schedule(1)" { run_page dtn-schedule.1; }
 
+@test "dtn(7), all of it" {
+	sed 's/^\.Sh .*/.Sh EXAMPLES/' "$ROOT/man/dtn.7" > page
+	examples page > example
+	[ -s example ] || fail "no examples"
+	bash -eu -o pipefail -x example
+}
+
 @test "every program's page is among these" {
 	local p
 	for p in $(programs); do
