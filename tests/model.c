@@ -21,17 +21,6 @@ static const struct dtn_model small = {
 	.predict = DTN_V
 };
 
-static void build(struct dtn_graph *g, const struct dtn_unet *u)
-{
-	dtn_id x, t;
-
-	dtn_graph_init(g, DTN_F32);
-	x = dtn_input(g, "x", DTN_F32,
-		      (struct dtn_shape){ 4, { 1, u->height, u->width, u->colours } });
-	t = dtn_input(g, "t", DTN_I32, (struct dtn_shape){ 1, { 1 } });
-	dtn_unet(g, u, x, t, dtn_unet_label(g, u, 1));
-}
-
 /* --- configuration ---------------------------------------------------------------------------- */
 
 static bool same_configuration(const struct dtn_model *a, const struct dtn_model *b)
@@ -243,7 +232,7 @@ static void test_weights(void)
 	float *array[4], *into[4];
 	char hash[17], again[17];
 
-	build(&g, &m.unet);
+	dtn_unet_graph(&g, &m.unet);
 	for (int i = 0; i < 4; i++) {
 		array[i] = dtn_alloc(g.params, sizeof(float));
 		into[i] = dtn_alloc(g.params, sizeof(float));
@@ -332,7 +321,7 @@ static void write_wrong_model(struct dtn_writer *w, enum fault fault)
 	float *x;
 	int n = 0;
 
-	build(&g, &small.unet);
+	dtn_unet_graph(&g, &small.unet);
 	x = dtn_alloc(g.params, sizeof(*x));
 	dtn_model_to_meta(&small, &meta);
 	dtn_meta_set(&meta, "model.tensors",
@@ -377,7 +366,7 @@ static void read_file(const void *arg)
 	struct dtn_counters c;
 	struct dtn_reader *r = dtn_model_open(&m, path);
 
-	build(&g, &m.unet);
+	dtn_unet_graph(&g, &m.unet);
 	w.param = dtn_alloc(g.params, sizeof(float));
 	dtn_model_read(r, &m, &g, &w, &c);
 	(void)arg;

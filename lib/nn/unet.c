@@ -239,17 +239,23 @@ int dtn_unet_slice(const struct dtn_unet *u)
 	return floats <= 32 * 1024 ? 16 : floats <= 64 * 1024 ? 8 : floats <= 1024 * 1024 ? 4 : 1;
 }
 
+void dtn_unet_graph(struct dtn_graph *g, const struct dtn_unet *u)
+{
+	dtn_id x, t;
+
+	dtn_graph_init(g, DTN_F32);
+	x = dtn_input(g, "x", DTN_F32,
+		      (struct dtn_shape){ 4, { 1, u->height, u->width, u->colours } });
+	t = dtn_input(g, "t", DTN_I32, (struct dtn_shape){ 1, { 1 } });
+	dtn_unet(g, u, x, t, dtn_unet_label(g, u, 1));
+}
+
 uint64_t dtn_unet_parameters(const struct dtn_unet *u)
 {
 	struct dtn_graph g;
 	uint64_t sum = 0;
-	dtn_id x, t;
 
-	dtn_graph_init(&g, DTN_F32);
-	x = dtn_input(&g, "x", DTN_F32,
-		      (struct dtn_shape){ 4, { 1, u->height, u->width, u->colours } });
-	t = dtn_input(&g, "t", DTN_I32, (struct dtn_shape){ 1, { 1 } });
-	dtn_unet(&g, u, x, t, dtn_unet_label(&g, u, 1));
+	dtn_unet_graph(&g, u);
 	for (dtn_id i = 0; i < g.n; i++)
 		if (g.node[i].op == DTN_OP_PARAM)
 			sum += dtn_shape_count(g.node[i].shape);

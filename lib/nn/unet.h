@@ -41,6 +41,10 @@ dtn_id dtn_unet(struct dtn_graph *, const struct dtn_unet *, dtn_id x, dtn_id t,
 /* The input for `label` [N], or -1 where the network has no classes. */
 dtn_id dtn_unet_label(struct dtn_graph *, const struct dtn_unet *, int N);
 
+/* A new graph in f32 of nothing but the network, for one image: to know the parameters by.
+ * dtn_graph_release() it. */
+void dtn_unet_graph(struct dtn_graph *, const struct dtn_unet *);
+
 /* How many images a slice has: by the network alone, so that results never depend on the
  * machine. */
 int dtn_unet_slice(const struct dtn_unet *);

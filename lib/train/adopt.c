@@ -4,18 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The other model's own network: its weights may be more or fewer than those wanted. */
-static void build(struct dtn_graph *g, const struct dtn_unet *u)
-{
-	struct dtn_shape image = { 4, { 1, u->height, u->width, u->colours } };
-	dtn_id x, t;
-
-	dtn_graph_init(g, DTN_F32);
-	x = dtn_input(g, "x", DTN_F32, image);
-	t = dtn_input(g, "t", DTN_I32, (struct dtn_shape){ 1, { 1 } });
-	dtn_unet(g, u, x, t, dtn_unet_label(g, u, 1));
-}
-
 static const struct dtn_node *find(const struct dtn_graph *g, const char *name)
 {
 	for (dtn_id i = 0; i < g->n; i++)
@@ -48,7 +36,8 @@ void dtn_adopt(const struct dtn_graph *g, float *param, struct dtn_reader *r,
 	struct dtn_graph other;
 	float *theirs;
 
-	build(&other, &from->unet);
+	/* The network it has, with more or fewer weights than are wanted. */
+	dtn_unet_graph(&other, &from->unet);
 	theirs = dtn_alloc(other.params, sizeof(*theirs));
 	*(dtn_model_has(from, DTN_EMA) ? &into.ema : &into.param) = theirs;
 	dtn_model_read(r, from, &other, &into, NULL);

@@ -56,17 +56,6 @@ static void spoil(float *w, const struct dtn_graph *g, const char *name)
 			w[g->node[i].param] = NAN;
 }
 
-static void build(struct dtn_graph *g, const struct dtn_unet *u)
-{
-	dtn_id x, t;
-
-	dtn_graph_init(g, DTN_F32);
-	x = dtn_input(g, "x", DTN_F32,
-		      (struct dtn_shape){ 4, { 1, u->height, u->width, u->colours } });
-	t = dtn_input(g, "t", DTN_I32, (struct dtn_shape){ 1, { 1 } });
-	dtn_unet(g, u, x, t, dtn_unet_label(g, u, 1));
-}
-
 static void write_file(const char *path, const struct dtn_model *m, const struct dtn_graph *g,
 		       const struct dtn_weights *w)
 {
@@ -103,7 +92,7 @@ int main(int argc, char **argv)
 		if (!strcmp(meta.pair[i].key, "labels") ||
 		    !strncmp(meta.pair[i].key, "train.", 6))
 			dtn_meta_set(&model.meta, meta.pair[i].key, "%s", meta.pair[i].value);
-	build(&g, &model.unet);
+	dtn_unet_graph(&g, &model.unet);
 	w.param = dtn_alloc(g.params, sizeof(float));
 	fill(w.param, &g, number, 0);
 	spoil(w.param, &g, nan);
