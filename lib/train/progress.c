@@ -61,6 +61,8 @@ void dtn_progress_begin(struct dtn_progress *p, int64_t step)
 void dtn_progress_step(struct dtn_progress *p, int64_t step, const struct dtn_step *s, int images,
 		       double seconds)
 {
+	bool shown = dtn_line_due(&p->line);
+	bool said = !p->line.terminal && step % VERBOSE_STEPS == 0;
 	char text[160];
 
 	p->step = step;
@@ -71,10 +73,12 @@ void dtn_progress_step(struct dtn_progress *p, int64_t step, const struct dtn_st
 		p->loss = KEEP * p->loss + s->loss;
 		p->losses = KEEP * p->losses + 1;
 	}
+	if (!shown && !said)
+		return;
 	describe(p, text, sizeof(text));
-	if (dtn_line_due(&p->line))
+	if (shown)
 		dtn_line_show(&p->line, "%s", text);
-	if (!p->line.terminal && step % VERBOSE_STEPS == 0)
+	else
 		dtn_say("%s", text);
 }
 
