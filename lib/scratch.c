@@ -46,3 +46,20 @@ void dtn_scratch_write(int fd, const void *data, size_t bytes)
 		bytes -= (size_t)n;
 	}
 }
+
+void dtn_scratch_read(int fd, void *into, size_t bytes, uint64_t at)
+{
+	for (char *p = into; bytes > 0;) {
+		ssize_t n = pread(fd, p, bytes, (off_t)at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n == 0)
+			errno = EIO;
+		if (n <= 0)
+			dtn_die(DTN_ENV, "temporary file in %s:", folder());
+		p += n;
+		at += (uint64_t)n;
+		bytes -= (size_t)n;
+	}
+}

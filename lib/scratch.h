@@ -3,10 +3,14 @@
 #define DTN_SCRATCH_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* A new empty file in $TMPDIR, or /tmp, without a name: it is gone when its descriptor is closed,
  * however the program ends.  Dies with status 1 where there can be none. */
 int dtn_scratch_open(void);
+
+/* All `bytes` at `at`, or die with status 1. */
+void dtn_scratch_read(int fd, void *into, size_t bytes, uint64_t at);
 
 /* Append all bytes, or die with status 1. */
 void dtn_scratch_write(int fd, const void *data, size_t bytes);

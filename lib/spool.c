@@ -8,7 +8,6 @@
 
 #include "lib/scratch.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -94,23 +93,6 @@ uint64_t dtn_spool_add(struct dtn_spool *s, const void *data, uint64_t bytes)
 	return begin;
 }
 
-static void read_file(const struct dtn_spool *s, uint64_t at, uint8_t *to, uint64_t bytes)
-{
-	while (bytes > 0) {
-		ssize_t n = pread(s->fd, to, bytes, (off_t)at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n == 0)
-			errno = EIO;
-		if (n <= 0)
-			dtn_die(DTN_ENV, "temporary file:");
-		to += n;
-		at += (uint64_t)n;
-		bytes -= (uint64_t)n;
-	}
-}
-
 void dtn_spool_get(const struct dtn_spool *s, uint64_t at, void *into, uint64_t bytes)
 {
 	uint8_t *to = into;
@@ -118,7 +100,7 @@ void dtn_spool_get(const struct dtn_spool *s, uint64_t at, void *into, uint64_t 
 	if (at > s->n || bytes > s->n - at)
 		abort();
 	if (s->fd >= 0) {
-		read_file(s, at, to, bytes);
+		dtn_scratch_read(s->fd, to, (size_t)bytes, at);
 		return;
 	}
 	while (bytes > 0) {

@@ -8,7 +8,6 @@
 
 #include "lib/scratch.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -107,18 +106,7 @@ static void fetch_piece(struct dtn_fetch *f, const struct dtn_keep *h, const str
 
 	if (f->at == p->at)
 		return;
-	for (size_t have = 0; have < p->stored;) {
-		ssize_t n = pread(h->spool, f->stored + have, p->stored - have,
-				  (off_t)(p->at + have));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n == 0)
-			errno = EIO;
-		if (n <= 0)
-			dtn_die(DTN_ENV, "spool file:");
-		have += (size_t)n;
-	}
+	dtn_scratch_read(h->spool, f->stored, p->stored, p->at);
 	dtn_decode_chunk("spool file", t, &chunk, f->raw);
 	f->at = p->at;
 }
