@@ -9,20 +9,12 @@
  * is entered.
  */
 #include "kernels/cpu/onednn.h"
+#include "kernels/cpu/onednn_versions.h"
 
 #include <dlfcn.h>
-#include <oneapi/dnnl/dnnl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void check(dnnl_status_t status, const char *what)
-{
-	if (status == dnnl_out_of_memory)
-		dtn_die(DTN_ENV, "oneDNN: %s: out of memory", what);
-	if (status != dnnl_success)
-		dtn_die(DTN_ENV, "oneDNN: %s: status %d", what, (int)status);
-}
 
 /* --- the library ----------------------------------------------------------------------------- */
 
@@ -82,126 +74,6 @@ void CPU(onednn_sgemm)(char ta, char tb, int M, int N, int K, const float *a, in
 	enter();
 	check(dnnl_sgemm(ta, tb, M, N, K, 1.0f, a, lda, b, ldb, beta, c, ldc), "sgemm");
 }
-
-/* --- the two versions ------------------------------------------------------------------------ */
-
-struct geometry { dnnl_dims_t stride, dilate, low, high; };
-
-#if DNNL_VERSION_MAJOR < 3
-
-typedef const dnnl_memory_desc_t *layout;
-
-static layout new_layout(int rank, const dnnl_dims_t dims, dnnl_data_type_t type,
-			 dnnl_format_tag_t tag)
-{
-	dnnl_memory_desc_t *d = dtn_alloc(1, sizeof(*d));
-
-	check(dnnl_memory_desc_init_by_tag(d, rank, dims, type, tag), "layout");
-	return d;
-}
-
-static void free_layout(layout d)
-{
-	free((void *)d);
-}
-
-static dnnl_status_t describe_forward(dnnl_primitive_desc_t *pd, layout x, layout w, layout b,
-				      layout y, const struct geometry *g,
-				      const_dnnl_primitive_attr_t attr)
-{
-	dnnl_convolution_desc_t d;
-
-	check(dnnl_dilated_convolution_forward_desc_init(&d, dnnl_forward_training,
-							 dnnl_convolution_direct, x, w, b, y,
-							 g->stride, g->dilate, g->low, g->high),
-	      "forward");
-	return dnnl_primitive_desc_create(pd, &d, attr, engine, NULL);
-}
-
-static dnnl_status_t describe_data(dnnl_primitive_desc_t *pd, layout dx, layout w, layout dy,
-				   const struct geometry *g, const_dnnl_primitive_desc_t hint,
-				   const_dnnl_primitive_attr_t attr)
-{
-	dnnl_convolution_desc_t d;
-
-	check(dnnl_dilated_convolution_backward_data_desc_init(&d, dnnl_convolution_direct, dx, w,
-							       dy, g->stride, g->dilate, g->low,
-							       g->high),
-	      "gradient of the data");
-	return dnnl_primitive_desc_create(pd, &d, attr, engine, hint);
-}
-
-static dnnl_status_t describe_weights(dnnl_primitive_desc_t *pd, layout x, layout dw, layout db,
-				      layout dy, const struct geometry *g,
-				      const_dnnl_primitive_desc_t hint,
-				      const_dnnl_primitive_attr_t attr)
-{
-	dnnl_convolution_desc_t d;
-
-	check(dnnl_dilated_convolution_backward_weights_desc_init(&d, dnnl_convolution_direct, x,
-								  dw, db, dy, g->stride, g->dilate,
-								  g->low, g->high),
-	      "gradient of the weights");
-	return dnnl_primitive_desc_create(pd, &d, attr, engine, hint);
-}
-
-static void append_sum(dnnl_post_ops_t ops)
-{
-	check(dnnl_post_ops_append_sum(ops, 1), "sum");
-}
-
-#else
-
-typedef const_dnnl_memory_desc_t layout;
-
-static layout new_layout(int rank, const dnnl_dims_t dims, dnnl_data_type_t type,
-			 dnnl_format_tag_t tag)
-{
-	dnnl_memory_desc_t d;
-
-	check(dnnl_memory_desc_create_with_tag(&d, rank, dims, type, tag), "layout");
-	return d;
-}
-
-static void free_layout(layout d)
-{
-	dnnl_memory_desc_destroy((dnnl_memory_desc_t)d);
-}
-
-static dnnl_status_t describe_forward(dnnl_primitive_desc_t *pd, layout x, layout w, layout b,
-				      layout y, const struct geometry *g,
-				      const_dnnl_primitive_attr_t attr)
-{
-	return dnnl_convolution_forward_primitive_desc_create(
-		pd, engine, dnnl_forward_training, dnnl_convolution_direct, x, w, b, y, g->stride,
-		g->dilate, g->low, g->high, attr);
-}
-
-static dnnl_status_t describe_data(dnnl_primitive_desc_t *pd, layout dx, layout w, layout dy,
-				   const struct geometry *g, const_dnnl_primitive_desc_t hint,
-				   const_dnnl_primitive_attr_t attr)
-{
-	return dnnl_convolution_backward_data_primitive_desc_create(
-		pd, engine, dnnl_convolution_direct, dx, w, dy, g->stride, g->dilate, g->low,
-		g->high, hint, attr);
-}
-
-static dnnl_status_t describe_weights(dnnl_primitive_desc_t *pd, layout x, layout dw, layout db,
-				      layout dy, const struct geometry *g,
-				      const_dnnl_primitive_desc_t hint,
-				      const_dnnl_primitive_attr_t attr)
-{
-	return dnnl_convolution_backward_weights_primitive_desc_create(
-		pd, engine, dnnl_convolution_direct, x, dw, db, dy, g->stride, g->dilate, g->low,
-		g->high, hint, attr);
-}
-
-static void append_sum(dnnl_post_ops_t ops)
-{
-	check(dnnl_post_ops_append_sum(ops, 1, 0, dnnl_data_type_undef), "sum");
-}
-
-#endif
 
 /* --- open ------------------------------------------------------------------------------------ */
 
@@ -291,9 +163,10 @@ static void open_forward(struct own *o, const struct geometry *g)
 {
 	dnnl_primitive_attr_t plain = new_attr(false), sum = new_attr(true);
 
-	check(describe_forward(&o->forward_pd, o->x, o->w, o->b, o->y, g, plain), "convolution");
-	check(describe_forward(&o->sum_pd, o->x, layout_of(o->forward_pd, dnnl_query_weights_md),
-			       o->b, o->y, g, sum),
+	check(describe_forward(&o->forward_pd, engine, o->x, o->w, o->b, o->y, g, plain),
+	      "convolution");
+	check(describe_forward(&o->sum_pd, engine, o->x,
+			       layout_of(o->forward_pd, dnnl_query_weights_md), o->b, o->y, g, sum),
 	      "convolution with a sum");
 	o->forward = primitive(o->forward_pd);
 	o->sum = primitive(o->sum_pd);
@@ -308,9 +181,10 @@ static void open_backward(struct own *o, const struct product *p, const struct g
 	dnnl_primitive_attr_t attr = new_attr(false);
 	layout any_f32 = new_layout(4, w, dnnl_f32, dnnl_format_tag_any);
 
-	check(describe_data(&o->data_pd, o->x, o->w, o->y, g, o->forward_pd, attr),
+	check(describe_data(&o->data_pd, engine, o->x, o->w, o->y, g, o->forward_pd, attr),
 	      "convolution by data");
-	check(describe_weights(&o->weights_pd, o->x, any_f32, o->b, o->y, g, o->forward_pd, attr),
+	check(describe_weights(&o->weights_pd, engine, o->x, any_f32, o->b, o->y, g,
+			       o->forward_pd, attr),
 	      "convolution by weights");
 	o->data = primitive(o->data_pd);
 	o->weights = primitive(o->weights_pd);
