@@ -131,3 +131,67 @@ int dtn_labels_choose(const char *wanted, const char *text, int32_t **number)
 		(*number)[0] = one;
 	return one >= 0 ? 1 : n;
 }
+
+/* --- a list that grows ------------------------------------------------------------------------ */
+
+static uint32_t hash(const char *name)
+{
+	uint32_t h = 0x811c9dc5;                /* FNV-1a */
+
+	for (; *name; name++)
+		h = (h ^ (unsigned char)*name) * 0x01000193;
+	return h ^ h >> 15;
+}
+
+/* The slot that holds the name, or the free one where it belongs. */
+static int *slot_of(const struct dtn_labels *l, const char *name)
+{
+	uint32_t at = hash(name) & (uint32_t)(l->slots - 1);
+
+	while (l->slot[at] && strcmp(l->name[l->slot[at] - 1], name) != 0)
+		at = (at + 1) & (uint32_t)(l->slots - 1);
+	return &l->slot[at];
+}
+
+static void grow_table(struct dtn_labels *l)
+{
+	free(l->slot);
+	l->slots = l->slots ? 2 * l->slots : 64;
+	l->slot = dtn_alloc((size_t)l->slots, sizeof(*l->slot));
+	for (int i = 0; i < l->n; i++) {
+		int *slot = slot_of(l, l->name[i]);
+
+		if (!*slot)
+			*slot = i + 1;
+	}
+}
+
+int dtn_labels_number(const struct dtn_labels *l, const char *name)
+{
+	return l->slots ? *slot_of(l, name) - 1 : -1;
+}
+
+void dtn_labels_append(struct dtn_labels *l, char *name)
+{
+	int *slot;
+
+	if (l->n == l->cap) {
+		l->cap = l->cap ? 2 * l->cap : 16;
+		l->name = dtn_realloc(l->name, (size_t)l->cap, sizeof(*l->name));
+	}
+	if (2 * l->n >= l->slots)
+		grow_table(l);
+	l->name[l->n++] = name;
+	slot = slot_of(l, name);
+	if (!*slot)
+		*slot = l->n;
+}
+
+void dtn_labels_release(struct dtn_labels *l)
+{
+	for (int i = 0; i < l->n; i++)
+		free(l->name[i]);
+	free(l->name);
+	free(l->slot);
+	*l = (struct dtn_labels){ 0 };
+}

@@ -11,6 +11,22 @@
 char *dtn_labels_join(char *const *name, int n);        /* the text; allocated */
 int dtn_labels_split(const char *text, char ***name);   /* how many; free each and the list */
 
+/* A list of names that grows; finding one takes the same time however long it is.  All zeros is an
+ * empty list. */
+struct dtn_labels {
+	int n, cap;
+	char **name;                    /* [n], in the order of their numbers */
+	int *slot;                      /* a hash table of numbers + 1; 0: free */
+	int slots;
+};
+
+/* The number of this name, of those that are there twice the first; -1: it is not there. */
+int dtn_labels_number(const struct dtn_labels *, const char *name);
+
+/* Append `name`, which becomes the list's. */
+void dtn_labels_append(struct dtn_labels *, char *name);
+void dtn_labels_release(struct dtn_labels *);
+
 /* The number of the class with this name; -1: there is none. */
 int dtn_labels_find(const char *text, const char *name);
 

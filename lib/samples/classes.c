@@ -1,84 +1,40 @@
 /* classes.c -- the classes of several segments as one numbered list. */
 #include "lib/samples/classes.h"
 
-#include "lib/labels.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 /* --- the list ----------------------------------------------------------------------------- */
 
-static uint32_t hash(const char *name)
-{
-	uint32_t h = 0x811c9dc5;                /* FNV-1a */
-
-	for (; *name; name++)
-		h = (h ^ (unsigned char)*name) * 0x01000193;
-	return h ^ h >> 15;
-}
-
-/* The slot that holds the name, or the free one where it belongs. */
-static int *slot_of(const struct dtn_classes *c, const char *name)
-{
-	uint32_t at = hash(name) & (uint32_t)(c->slots - 1);
-
-	while (c->slot[at] && strcmp(c->name[c->slot[at] - 1], name) != 0)
-		at = (at + 1) & (uint32_t)(c->slots - 1);
-	return &c->slot[at];
-}
-
-static void grow_table(struct dtn_classes *c)
-{
-	free(c->slot);
-	c->slots = c->slots ? 2 * c->slots : 64;
-	c->slot = dtn_alloc((size_t)c->slots, sizeof(*c->slot));
-	for (int i = 0; i < c->n; i++) {
-		int *slot = slot_of(c, c->name[i]);
-
-		if (!*slot)             /* of names that are there twice, the first */
-			*slot = i + 1;
-	}
-}
-
 /* Append the name, which becomes the list's. */
 static void add(struct dtn_classes *c, char *name)
 {
-	int *slot;
+	int i = c->list.n;
 
-	if (c->n == c->cap) {
-		c->cap = c->cap ? 2 * c->cap : 16;
-		c->name = dtn_realloc(c->name, (size_t)c->cap, sizeof(*c->name));
-		c->wanted = dtn_realloc(c->wanted, (size_t)c->cap, sizeof(*c->wanted));
-	}
-	if (2 * c->n >= c->slots)
-		grow_table(c);
-	c->name[c->n] = name;
-	c->wanted[c->n] = false;
+	dtn_labels_append(&c->list, name);
+	c->wanted = dtn_realloc(c->wanted, (size_t)c->list.cap, sizeof(*c->wanted));
+	c->wanted[i] = false;
 	for (int k = 0; k < c->wishes; k++)
 		if (!strcmp(name, c->wish[k]))
-			c->wanted[c->n] = c->met[k] = true;
-	slot = slot_of(c, name);
-	if (!*slot)
-		*slot = c->n + 1;
-	c->n++;
+			c->wanted[i] = c->met[k] = true;
 }
 
 /* The number of a name, which is appended where it is not there and freed where it is. */
 static int place(struct dtn_classes *c, char *name)
 {
-	int *slot = c->slots ? slot_of(c, name) : NULL;
+	int i = dtn_labels_number(&c->list, name);
 
-	if (slot && *slot) {
+	if (i >= 0) {
 		free(name);
-		return *slot - 1;
+		return i;
 	}
 	add(c, name);
-	return c->n - 1;
+	return c->list.n - 1;
 }
 
 char *dtn_classes_text(const struct dtn_classes *c)
 {
-	return c->n > 0 ? dtn_labels_join(c->name, c->n) : NULL;
+	return c->list.n > 0 ? dtn_labels_join(c->list.name, c->list.n) : NULL;
 }
 
 /* --- a segment ---------------------------------------------------------------------------- */
@@ -94,7 +50,7 @@ void dtn_classes_want(struct dtn_classes *c, char *const *names, int n)
 static void take_list(struct dtn_classes *c, const char *text)
 {
 	char **name;
-	bool first = c->n == 0, moved = false;
+	bool first = c->list.n == 0, moved = false;
 
 	c->mapped = dtn_labels_split(text, &name);
 	c->map = dtn_realloc(c->map, (size_t)c->mapped + 1, sizeof(*c->map));
@@ -111,7 +67,7 @@ static void take_list(struct dtn_classes *c, const char *text)
 		free(c->map);
 		c->map = NULL;
 	}
-	c->grown = c->n != c->mapped || moved;
+	c->grown = c->list.n != c->mapped || moved;
 }
 
 void dtn_classes_segment(struct dtn_classes *c, const struct dtn_reader *in)
@@ -210,7 +166,7 @@ void dtn_classes_renumber(const struct dtn_classes *c, const char *input,
 				(long long)value, c->mapped);
 		if (t->type == DTN_U8 && c->map[value] > UINT8_MAX)
 			dtn_die(DTN_INPUT, "%s: tensor %s: u8 has no room for %d classes", input,
-				t->name, c->n);
+				t->name, c->list.n);
 		put(t, labels, i, c->map[value]);
 	}
 }
@@ -234,10 +190,7 @@ void dtn_classes_finish(const struct dtn_classes *c, const char *input)
 
 void dtn_classes_release(struct dtn_classes *c)
 {
-	for (int i = 0; i < c->n; i++)
-		free(c->name[i]);
-	free(c->name);
-	free(c->slot);
+	dtn_labels_release(&c->list);
 	free(c->text);
 	free(c->map);
 	free(c->wanted);

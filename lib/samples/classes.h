@@ -8,12 +8,10 @@
 #define DTN_CLASSES_H
 
 #include "format/dtn.h"
+#include "lib/labels.h"
 
 struct dtn_classes {
-	int n, cap;
-	char **name;                    /* in the order of their numbers */
-	int *slot;                      /* a hash table of numbers + 1; 0: free */
-	int slots;
+	struct dtn_labels list;
 	bool begun, named;              /* some segment was seen; with names */
 	char *text;                     /* of the last list that was seen */
 	int *map;                       /* what the segment's numbers become; NULL: nothing else */
@@ -23,7 +21,7 @@ struct dtn_classes {
 	/* --class */
 	int wishes;
 	char *const *wish;
-	bool *wanted;                   /* [n] */
+	bool *wanted;                   /* [list.n] */
 	bool *met;                      /* [wishes] */
 };
 

@@ -5,33 +5,23 @@
  */
 #include "lib/train/known.h"
 
-#include "lib/labels.h"
 #include "lib/nn/unet.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int find(const struct dtn_known *c, const char *name)
-{
-	for (int i = 0; i < c->n; i++)
-		if (!strcmp(c->name[i], name))
-			return i;
-	return -1;
-}
-
 /* The number of a name, appended if it is new and the list open; -1: not in it. */
 static int place(struct dtn_known *c, const struct dtn_reader *r, const char *name)
 {
-	int i = find(c, name);
+	int i = dtn_labels_number(&c->list, name);
 
 	if (i >= 0 || c->closed)
 		return i;
-	if (c->n == DTN_MAX_CLASSES)
+	if (c->list.n == DTN_MAX_CLASSES)
 		dtn_reader_die(r, "more than %d classes", DTN_MAX_CLASSES);
-	c->name = dtn_realloc(c->name, (size_t)c->n + 1, sizeof(*c->name));
-	c->name[c->n] = dtn_strdup(name);
-	return c->n++;
+	dtn_labels_append(&c->list, dtn_strdup(name));
+	return c->list.n - 1;
 }
 
 static void append(struct dtn_known *c, const struct dtn_reader *r, const char *name)
@@ -60,9 +50,13 @@ void dtn_known_segment(struct dtn_known *c, const struct dtn_reader *r)
 
 void dtn_known_want(struct dtn_known *c, const struct dtn_reader *r, const char *names)
 {
+	char **name;
+	int n = dtn_labels_split(names, &name);
+
 	c->wanted = true;
-	if (names)
-		c->n = dtn_labels_split(names, &c->name);
+	for (int i = 0; i < n; i++)
+		dtn_labels_append(&c->list, name[i]);
+	free(name);
 	c->closed = names != NULL;
 	dtn_known_segment(c, r);
 }
@@ -119,14 +113,12 @@ void dtn_known_record(struct dtn_known *c, struct dtn_reader *r, const struct dt
 
 char *dtn_known_text(const struct dtn_known *c)
 {
-	return dtn_labels_join(c->name, c->n);
+	return dtn_labels_join(c->list.name, c->list.n);
 }
 
 void dtn_known_release(struct dtn_known *c)
 {
-	for (int i = 0; i < c->n; i++)
-		free(c->name[i]);
-	free(c->name);
+	dtn_labels_release(&c->list);
 	free(c->label);
 	free(c->number);
 	memset(c, 0, sizeof(*c));

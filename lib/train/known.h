@@ -9,13 +9,13 @@
 #define DTN_KNOWN_H
 
 #include "format/dtn.h"
+#include "lib/labels.h"
 
 enum { DTN_NO_CLASS = -1 };             /* label of an image that is of none */
 
 struct dtn_known {
 	bool wanted;                    /* false: labels are not looked at */
-	char **name;                    /* of class 0, 1, ... */
-	int n;
+	struct dtn_labels list;
 	bool closed;                    /* no more may come: they are those of a model */
 	int32_t *label;                 /* of each image */
 	uint64_t room;

@@ -106,8 +106,8 @@ static void want_classes(struct dtn_session *s)
 /* After all images were read. */
 static void count_classes(struct dtn_session *s)
 {
-	s->settings.unet.classes = s->data.classes.n;
-	if (s->settings.conditional && s->data.classes.n == 0)
+	s->settings.unet.classes = s->data.classes.list.n;
+	if (s->settings.conditional && s->data.classes.list.n == 0)
 		dtn_die(DTN_INPUT, "no image is of any class, but training is with classes");
 }
 
@@ -235,7 +235,7 @@ static void say_what(const struct dtn_session *s)
 			 (unsigned long long)dtn_unet_parameters(&s->settings.unet),
 			 r->net.backend->name, r->net.backend->detail);
 	if (s->settings.conditional)
-		dtn_say("%d classes", s->data.classes.n);
+		dtn_say("%d classes", s->data.classes.list.n);
 	dtn_say("%llu images of %dx%dx%d, %u of them held back; %llu bytes in memory, %llu spooled",
 		(unsigned long long)s->data.images, s->data.width, s->data.height, s->data.colours,
 		r->split.helds, (unsigned long long)s->data.keep.memory,
