@@ -20,7 +20,7 @@
  * was measured.  133 registers and 24 KiB of shared memory: 3 blocks, 12 of 64 warps, on a
  * multiprocessor; nothing spilled.
  */
-#include "kernels/cuda/conv.h"
+#include "kernels/cuda/conv_f32.h"
 
 namespace {
 
@@ -49,14 +49,6 @@ struct walk {
 		tap++;
 	}
 };
-
-template <bool EVEN> DEVICE float4 read(const float *from, int n)
-{
-	if (EVEN && n > 0)
-		return *reinterpret_cast<const float4 *>(from);
-	return { n > 0 ? from[0] : 0, n > 1 ? from[1] : 0, n > 2 ? from[2] : 0,
-		 n > 3 ? from[3] : 0 };
-}
 
 /* What one thread brings: position tid, and filter tid % 64's granules tid / 64 * 2 and + 1. */
 template <bool EVEN> struct bringer {
@@ -125,37 +117,6 @@ template <bool EVEN> struct bringer {
 	}
 };
 
-/* 4 neighbours, and 4 half a tile further: the lanes of a warp then read side by side. */
-template <int half> DEVICE void read_eight(float v[8], const float *row, int i)
-{
-	load<4>(v, row + 4 * i);
-	load<4>(v + 4, row + half + 4 * i);
-}
-
-DEVICE void multiply(float acc[8][8], const tiles &t)
-{
-	const int i = (int)threadIdx.x / 8, j = (int)threadIdx.x % 8;
-
-#pragma unroll
-	for (int k = 0; k < DEPTH; k++) {
-		float a[8], b[8];
-
-		read_eight<BM / 2>(a, t.a[k], i);
-		read_eight<BN / 2>(b, t.b[k], j);
-#pragma unroll
-		for (int m = 0; m < 8; m++)
-#pragma unroll
-			for (int n = 0; n < 8; n++)
-				acc[m][n] = fmaf(a[m], b[n], acc[m][n]);
-	}
-}
-
-/* Element `e` of a thread's eight, of which number i is the first. */
-DEVICE int eighth(int i, int e, int half)
-{
-	return 4 * i + e % 4 + e / 4 * half;
-}
-
 DEVICE void write(const gather &g, const phase &p, const float acc[8][8], int m0, int f0,
 		  const float *bias, const float *residual, float *y)
 {
@@ -202,7 +163,7 @@ product(gather g, const float *x, const float *w, const float *bias, const float
 		__syncthreads();
 		if (s + 1 < steps)
 			from.bring(g, p);
-		multiply(acc, tile[s % 2]);
+		multiply(acc, tile[s % 2].a, tile[s % 2].b);
 		if (s + 1 < steps)
 			from.put(tile[(s + 1) % 2]);
 	}

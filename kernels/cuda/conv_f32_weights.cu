@@ -16,7 +16,7 @@
  * of the f32 peak.  No figure here was measured.  167 registers and 24 KiB of shared memory: 3
  * blocks, 12 of 64 warps, on a multiprocessor; nothing spilled.
  */
-#include "kernels/cuda/conv.h"
+#include "kernels/cuda/conv_f32.h"
 
 namespace {
 
@@ -24,14 +24,6 @@ enum { BM = 64, BN = 128, THREADS = 128, ROWS = 16, GRANULE = 4, ABREAST = THREA
 enum { A = BM / GRANULE / ABREAST, B = BN / GRANULE / ABREAST };      /* granules of a thread */
 
 struct tiles { float a[ROWS][BM], b[ROWS][BN]; };
-
-template <bool EVEN> DEVICE float4 read(const float *from, int n)
-{
-	if (EVEN && n > 0)
-		return *reinterpret_cast<const float4 *>(from);
-	return { n > 0 ? from[0] : 0, n > 1 ? from[1] : 0, n > 2 ? from[2] : 0,
-		 n > 3 ? from[3] : 0 };
-}
 
 /* What one thread brings: of row tid / 8 of each step, the granules tid % 8 + 8 i. */
 template <bool EVEN_X, bool EVEN_Y> struct bringer {
@@ -117,31 +109,6 @@ template <bool EVEN_X, bool EVEN_Y> struct bringer {
 	}
 };
 
-/* 4 neighbours, and 4 half a tile further: the lanes of a warp then read side by side. */
-template <int half> DEVICE void read_eight(float v[8], const float *row, int i)
-{
-	load<4>(v, row + 4 * i);
-	load<4>(v + 4, row + half + 4 * i);
-}
-
-DEVICE void multiply(float acc[8][8], const tiles &t)
-{
-	const int i = (int)threadIdx.x / 16, j = (int)threadIdx.x % 16;
-
-#pragma unroll
-	for (int k = 0; k < ROWS; k++) {
-		float a[8], b[8];
-
-		read_eight<BM / 2>(a, t.a[k], i);
-		read_eight<BN / 2>(b, t.b[k], j);
-#pragma unroll
-		for (int m = 0; m < 8; m++)
-#pragma unroll
-			for (int n = 0; n < 8; n++)
-				acc[m][n] = fmaf(a[m], b[n], acc[m][n]);
-	}
-}
-
 /* part [K,columns] = acc; columns is a multiple of 4. */
 DEVICE void write(const float acc[8][8], float *part, int f0, int column0, int K, int columns)
 {
@@ -151,7 +118,7 @@ DEVICE void write(const float acc[8][8], float *part, int f0, int column0, int K
 	for (int e = 0; e < 8; e++)
 #pragma unroll
 		for (int h = 0; h < 2; h++) {
-			const int f = f0 + 4 * i + e % 4 + e / 4 * (BM / 2);
+			const int f = f0 + eighth(i, e, BM / 2);
 			const int column = column0 + 4 * j + h * (BN / 2);
 
 			if (f < K && column < columns)
@@ -180,7 +147,7 @@ product(gather g, const float *x, const float *dy, float *part, int rows)
 		__syncthreads();
 		if (s + 1 < steps)
 			from.bring(g, x, dy);
-		multiply(acc, tile[s % 2]);
+		multiply(acc, tile[s % 2].a, tile[s % 2].b);
 		if (s + 1 < steps)
 			from.put(tile[(s + 1) % 2]);
 	}
