@@ -74,7 +74,7 @@ void dtn_epoch_pick(struct dtn_epoch *o, uint64_t first, size_t n, uint32_t *ima
 	}
 }
 
-void dtn_scratch_init(struct dtn_scratch *s, const struct dtn_data *d)
+void dtn_loader_init(struct dtn_loader *s, const struct dtn_data *d)
 {
 	dtn_fetch_start(&s->fetch, &d->keep);
 	s->pixels = dtn_alloc(d->image_bytes, 1);
@@ -83,7 +83,7 @@ void dtn_scratch_init(struct dtn_scratch *s, const struct dtn_data *d)
 	s->row = dtn_alloc(d->noised ? d->image_bytes : 0, sizeof(float));
 }
 
-void dtn_scratch_release(struct dtn_scratch *s)
+void dtn_loader_release(struct dtn_loader *s)
 {
 	dtn_fetch_release(&s->fetch);
 	free(s->pixels);
@@ -92,7 +92,7 @@ void dtn_scratch_release(struct dtn_scratch *s)
 	free(s->row);
 }
 
-void dtn_image(struct dtn_scratch *s, const struct dtn_data *d, uint32_t image, bool mirror)
+void dtn_image(struct dtn_loader *s, const struct dtn_data *d, uint32_t image, bool mirror)
 {
 	const uint8_t *p = dtn_data_part(&s->fetch, d, DTN_KEPT_IMAGE, image, s->pixels);
 	int H = d->height, W = d->width, C = d->colours;
@@ -110,7 +110,7 @@ void dtn_image(struct dtn_scratch *s, const struct dtn_data *d, uint32_t image, 
 }
 
 /* A part of floats, [H,W,C]. */
-static void get_floats(struct dtn_scratch *s, const struct dtn_data *d, enum dtn_kept_part part,
+static void get_floats(struct dtn_loader *s, const struct dtn_data *d, enum dtn_kept_part part,
 		       uint32_t image, bool mirror, float *to)
 {
 	const float *from = dtn_data_part(&s->fetch, d, part, image, s->row);
@@ -125,7 +125,7 @@ static void get_floats(struct dtn_scratch *s, const struct dtn_data *d, enum dtn
 			memcpy(to, from + x * C, C * sizeof(*to));
 }
 
-int dtn_pair(struct dtn_scratch *s, const struct dtn_data *d, uint32_t image, bool mirror,
+int dtn_pair(struct dtn_loader *s, const struct dtn_data *d, uint32_t image, bool mirror,
 	     float *xt)
 {
 	get_floats(s, d, DTN_KEPT_NOISED, image, mirror, xt);

@@ -30,20 +30,20 @@ void dtn_epoch_release(struct dtn_epoch *);
 void dtn_epoch_pick(struct dtn_epoch *, uint64_t first, size_t n, uint32_t *image);
 
 /* What one worker needs to prepare samples. */
-struct dtn_scratch {
+struct dtn_loader {
 	struct dtn_fetch fetch;
 	uint8_t *pixels;
 	float *x0, *eps;                /* [H,W,C] */
 	float *row;                     /* x_t or eps as it is kept */
 };
 
-void dtn_scratch_init(struct dtn_scratch *, const struct dtn_data *);
-void dtn_scratch_release(struct dtn_scratch *);
+void dtn_loader_init(struct dtn_loader *, const struct dtn_data *);
+void dtn_loader_release(struct dtn_loader *);
 
 /* x0 [H,W,C] in [-1,1] = the image, mirrored if asked. */
-void dtn_image(struct dtn_scratch *, const struct dtn_data *, uint32_t image, bool mirror);
+void dtn_image(struct dtn_loader *, const struct dtn_data *, uint32_t image, bool mirror);
 
 /* The noise that an image came with: x_t into `xt`, eps, both mirrored if asked; returns t. */
-int dtn_pair(struct dtn_scratch *, const struct dtn_data *, uint32_t image, bool mirror, float *xt);
+int dtn_pair(struct dtn_loader *, const struct dtn_data *, uint32_t image, bool mirror, float *xt);
 
 #endif

@@ -189,14 +189,14 @@ static void ask(struct dtn_queued *z, enum kind kind)
 static int fill_pair(struct dtn_queued *z, char *block, int j, uint32_t image, bool mirror)
 {
 	struct dtn_trainer *r = z->trainer;
-	struct dtn_scratch *scratch = &r->scratch[0];
+	struct dtn_loader *loader = &r->loader[0];
 	size_t n = r->data->image_bytes;
 	int t;
 
-	dtn_image(scratch, r->data, image, mirror);
-	t = dtn_pair(scratch, r->data, image, mirror, (float *)(block + z->x_at) + (size_t)j * n);
+	dtn_image(loader, r->data, image, mirror);
+	t = dtn_pair(loader, r->data, image, mirror, (float *)(block + z->x_at) + (size_t)j * n);
 	dtn_target(&r->schedule, t, r->settings->predict,
-		   (float *)(block + z->target_at) + (size_t)j * n, scratch->x0, scratch->eps, n);
+		   (float *)(block + z->target_at) + (size_t)j * n, loader->x0, loader->eps, n);
 	((int32_t *)(block + z->t_at))[j] = t;
 	return t;
 }
@@ -206,7 +206,7 @@ static int fill_pixels(struct dtn_queued *z, char *block, int j, uint32_t image,
 	struct dtn_trainer *r = z->trainer;
 	size_t n = r->data->image_bytes;
 	uint8_t *pixels = (uint8_t *)block + z->pixels_at + (size_t)j * n;
-	const uint8_t *from = dtn_data_part(&r->scratch[0].fetch, r->data, DTN_KEPT_IMAGE, image,
+	const uint8_t *from = dtn_data_part(&r->loader[0].fetch, r->data, DTN_KEPT_IMAGE, image,
 					    pixels);
 
 	if (from != pixels)

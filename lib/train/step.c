@@ -68,9 +68,9 @@ void dtn_trainer_init(struct dtn_trainer *r, const struct dtn_settings *s,
 		r->weight[t] = (float)dtn_loss_weight(&r->schedule, s->weight, s->predict, t);
 	r->pick = dtn_alloc((size_t)r->images, sizeof(*r->pick));
 	r->losses = dtn_alloc((size_t)r->images, sizeof(*r->losses));
-	r->scratch = dtn_alloc((size_t)workers, sizeof(*r->scratch));
+	r->loader = dtn_alloc((size_t)workers, sizeof(*r->loader));
 	for (int w = 0; w < workers; w++)
-		dtn_scratch_init(&r->scratch[w], data);
+		dtn_loader_init(&r->loader[w], data);
 	if (backend->queue)
 		r->queued = dtn_queued_open(r);
 }
@@ -95,8 +95,8 @@ void dtn_trainer_release(struct dtn_trainer *r)
 		dtn_queued_close(r->queued);
 	free(r->mirror.param);
 	for (int w = 0; w < r->net.workers; w++)
-		dtn_scratch_release(&r->scratch[w]);
-	free(r->scratch);
+		dtn_loader_release(&r->loader[w]);
+	free(r->loader);
 	free(r->losses);
 	free(r->pick);
 	free(r->weight);
@@ -129,23 +129,23 @@ int32_t dtn_class_of(const struct dtn_settings *s, const struct dtn_data *d, uin
 static int prepare(const struct dtn_trainer *r, struct dtn_run *run, int j, uint32_t image,
 		   uint64_t position)
 {
-	struct dtn_scratch *scratch = &r->scratch[run->worker];
+	struct dtn_loader *loader = &r->loader[run->worker];
 	uint64_t seed = r->settings->seed;
 	size_t n = r->data->image_bytes, at = (size_t)j * n;
 	float *xt = (float *)dtn_value(run, r->x) + at;
 	bool mirror = dtn_mirrored(r->settings, position);
 	int T = r->settings->schedule.steps, t;
 
-	dtn_image(scratch, r->data, image, mirror);
+	dtn_image(loader, r->data, image, mirror);
 	if (r->data->noised) {
-		t = dtn_pair(scratch, r->data, image, mirror, xt);
+		t = dtn_pair(loader, r->data, image, mirror, xt);
 	} else {
 		t = dtn_timestep_of(seed, position, T);
-		dtn_noise_of(seed, position, scratch->eps, n);
-		dtn_add_noise(&r->schedule, t, xt, scratch->x0, scratch->eps, n);
+		dtn_noise_of(seed, position, loader->eps, n);
+		dtn_add_noise(&r->schedule, t, xt, loader->x0, loader->eps, n);
 	}
 	dtn_target(&r->schedule, t, r->settings->predict, (float *)dtn_value(run, r->target) + at,
-		   scratch->x0, scratch->eps, n);
+		   loader->x0, loader->eps, n);
 	((int32_t *)dtn_value(run, r->t))[j] = t;
 	if (r->label >= 0)
 		((int32_t *)dtn_value(run, r->label))[j] =

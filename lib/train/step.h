@@ -23,7 +23,7 @@ struct dtn_trainer {
 	float *weight;                  /* of the loss, by timestep [T] */
 	uint32_t *pick;                 /* images of this step [images] */
 	double *losses;                 /* weighted, of this step [images] */
-	struct dtn_scratch *scratch;    /* per worker */
+	struct dtn_loader *loader;     /* per worker */
 	struct dtn_counters counters;   /* of the steps that dtn_trainer_next told of */
 	int bad;                        /* steps in a row that were not finite, until then */
 	int ahead;                      /* steps that were asked for since */

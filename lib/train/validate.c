@@ -33,16 +33,16 @@ void dtn_validator_init(struct dtn_validator *v, const struct dtn_trainer *r,
 	dtn_net_init(&v->net, &v->graph, v->loss, false, r->net.backend, r->net.workers,
 		     r->optim.ema);
 	v->losses = dtn_alloc((size_t)v->evaluations, sizeof(double));
-	v->scratch = dtn_alloc((size_t)r->net.workers, sizeof(*v->scratch));
+	v->loader = dtn_alloc((size_t)r->net.workers, sizeof(*v->loader));
 	for (int w = 0; w < r->net.workers; w++)
-		dtn_scratch_init(&v->scratch[w], v->data);
+		dtn_loader_init(&v->loader[w], v->data);
 }
 
 void dtn_validator_release(struct dtn_validator *v)
 {
 	for (int w = 0; w < v->net.workers; w++)
-		dtn_scratch_release(&v->scratch[w]);
-	free(v->scratch);
+		dtn_loader_release(&v->loader[w]);
+	free(v->loader);
 	free(v->losses);
 	dtn_net_release(&v->net);
 	dtn_graph_release(&v->graph);
@@ -68,18 +68,18 @@ static int32_t class_of(const struct dtn_validator *v, uint32_t image)
 static void prepare(const struct dtn_validator *v, struct dtn_run *run, int j, int i)
 {
 	const struct dtn_trainer *r = v->trainer;
-	struct dtn_scratch *scratch = &v->scratch[run->worker];
+	struct dtn_loader *loader = &v->loader[run->worker];
 	size_t n = v->data->image_bytes, at = (size_t)j * n;
 	uint64_t seed = r->settings->seed;
 	uint32_t number = (uint32_t)i % v->images, image = v->image ? v->image[number] : number;
 	int t = timestep(v, i);
 
-	dtn_image(scratch, v->data, image, false);
-	dtn_rng_normal(dtn_rng(seed, DTN_RNG_VALIDATION, (uint64_t)i, 0), scratch->eps, n);
-	dtn_add_noise(&r->schedule, t, (float *)dtn_stage(run, v->x) + at, scratch->x0,
-		      scratch->eps, n);
+	dtn_image(loader, v->data, image, false);
+	dtn_rng_normal(dtn_rng(seed, DTN_RNG_VALIDATION, (uint64_t)i, 0), loader->eps, n);
+	dtn_add_noise(&r->schedule, t, (float *)dtn_stage(run, v->x) + at, loader->x0,
+		      loader->eps, n);
 	dtn_target(&r->schedule, t, r->settings->predict, (float *)dtn_stage(run, v->target) + at,
-		   scratch->x0, scratch->eps, n);
+		   loader->x0, loader->eps, n);
 	((int32_t *)dtn_stage(run, v->t))[j] = t;
 	if (v->label >= 0)
 		((int32_t *)dtn_stage(run, v->label))[j] = class_of(v, image);

@@ -21,7 +21,7 @@ struct dtn_validator {
 	dtn_id x, t, label, target, loss;
 	struct dtn_net net;             /* has the averaged weights */
 	double *losses;                 /* [evaluations] */
-	struct dtn_scratch *scratch;    /* per worker */
+	struct dtn_loader *loader;     /* per worker */
 };
 
 /* On the trainer's held back images, or on all of `other`, if not NULL. */

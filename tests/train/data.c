@@ -100,10 +100,10 @@ static void fetched(const char *name, uint64_t max_memory, uint64_t memory)
 static void scaled(void)
 {
 	struct dtn_data d = load(UINT64_MAX);
-	struct dtn_scratch s;
+	struct dtn_loader s;
 	bool straight = true, mirrored = true;
 
-	dtn_scratch_init(&s, &d);
+	dtn_loader_init(&s, &d);
 	dtn_image(&s, &d, 5, false);
 	for (int i = 0; i < BYTES; i++)
 		straight &= fabs(s.x0[i] - (byte(5, i) / 127.5 - 1)) < 1e-6;
@@ -117,7 +117,7 @@ static void scaled(void)
 				mirrored &= fabsf(s.x0[(y * W + x) * C + c] - want) < 1e-6f;
 			}
 	check(mirrored, "a mirrored image has its columns reversed, not its colours", "it has not");
-	dtn_scratch_release(&s);
+	dtn_loader_release(&s);
 	dtn_data_release(&d);
 }
 
@@ -174,7 +174,7 @@ static void write_pairs(const char *to)
 }
 
 /* Is the pair of this image what was written, mirrored or not? */
-static bool pair_good(struct dtn_scratch *s, const struct dtn_data *d, int image, bool mirror,
+static bool pair_good(struct dtn_loader *s, const struct dtn_data *d, int image, bool mirror,
 		      float *xt)
 {
 	bool good = dtn_pair(s, d, (uint32_t)image, mirror, xt) == image * 7 % 30;
@@ -195,17 +195,17 @@ static bool pair_good(struct dtn_scratch *s, const struct dtn_data *d, int image
 static void pairs(const char *name, uint64_t max_memory)
 {
 	struct dtn_data d = load(max_memory);
-	struct dtn_scratch s;
+	struct dtn_loader s;
 	float *xt = dtn_alloc(BYTES, sizeof(*xt));
 	bool good = d.noised && d.images == 20 && d.schedule.steps == 30 &&
 		    d.schedule.kind == DTN_SIGMOID;
 
 	check(good, name, "counts or schedule are wrong");
-	dtn_scratch_init(&s, &d);
+	dtn_loader_init(&s, &d);
 	for (int k = 0; k < 40 && good; k++)
 		good = pair_good(&s, &d, k * 13 % 20, k % 2, xt);
 	check(good, name, "not what was written");
-	dtn_scratch_release(&s);
+	dtn_loader_release(&s);
 	dtn_data_release(&d);
 	free(xt);
 }
