@@ -70,19 +70,13 @@ static const struct engine f32 = {
 
 /* --- the op ---------------------------------------------------------------------------------- */
 
-static bool is_bf16(const struct dtn_node *x)
-{
-	return x->type == DTN_BF16;
-}
-
 /* Rows in the place of positions, as many as the layout of a convolution allows: [M,C] is
  * [M,1,1,C], [N,H,W,C] stays. */
 static void *open(const struct dtn_call *c)
 {
 	struct dtn_shape x = c->in[0]->shape;
-	bool bf16 = is_bf16(c->in[0]) && is_bf16(c->y) && CPU(onednn_bf16)();
 	struct product p = { .N = 1, .H = 1, .W = 1, .k = 1, .stride = 1,
-			     .type = bf16 ? DTN_BF16 : DTN_F32 };
+			     .type = CPU(product_type)(c) };
 
 	if (x.rank > 1)
 		p.N = x.dim[0];
@@ -94,7 +88,7 @@ static void *open(const struct dtn_call *c)
 	p.K = c->in[1]->shape.dim[0];
 	p.Ho = p.H;
 	p.Wo = p.W;
-	return CPU(product_open)(c, p, bf16 ? &CPU(onednn) : &f32);
+	return CPU(product_open)(c, p, p.type == DTN_BF16 ? &CPU(onednn) : &f32);
 }
 
 const struct dtn_kernel CPU(linear) = {

@@ -6,6 +6,7 @@
  *      | x or dx | y or dy | residual, dw or db that nobody wants | scratch of the engine
  */
 #include "kernels/cpu/product.h"
+#include "kernels/cpu/onednn.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -151,6 +152,13 @@ void CPU(product_backward)(const struct dtn_call *c)
 static size_t copy_bytes(const struct product *p, const struct dtn_node *x)
 {
 	return x && x->type != p->type ? round64(count(x) * sizeof(float)) : 0;
+}
+
+int CPU(product_type)(const struct dtn_call *c)
+{
+	bool bf16 = c->in[0]->type == DTN_BF16 && c->y->type == DTN_BF16;
+
+	return bf16 && CPU(onednn_bf16)() ? DTN_BF16 : DTN_F32;
 }
 
 void *CPU(product_open)(const struct dtn_call *c, struct product described,

@@ -48,6 +48,9 @@ struct engine {
 			   float *db, void *scratch);
 };
 
+/* What an engine should work on: bf16 where input and result are, if the processor can. */
+int CPU(product_type)(const struct dtn_call *);
+
 /* The functions of a kernel; open with the engine for the product that is described. */
 void *CPU(product_open)(const struct dtn_call *, struct product, const struct engine *);
 void CPU(product_close)(void *state);
