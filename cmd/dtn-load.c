@@ -6,15 +6,15 @@
 #include "format/dtn.h"
 #include "lib/image/load.h"
 #include "lib/labels.h"
+#include "lib/line.h"
 #include "lib/options.h"
 #include "lib/output.h"
+#include "lib/samples/images.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { RECORD_BYTES = 4 << 20, FIRST_RECORD = 16, MOST_SIDE = 1 << 20, LABELS_BYTES = 1000000 };
+enum { FIRST_RECORD = 16, MOST_SIDE = 1 << 20, LABELS_BYTES = 1000000 };
 
 static const struct dtn_option options[] = {
 	{ "size", 's', "WxH|SIZE", "fit every image to this size" },
@@ -131,58 +131,37 @@ static void begin_segment(struct dtn_writer *writer, const struct dtn_args *args
 	dtn_prov_release(&prov);
 }
 
-static void write_record(struct dtn_writer *writer, const struct dtn_wanted *w, uint32_t n,
-			 const uint8_t *images, const int32_t *classes, bool labelled)
+static void show(struct dtn_line *line, uint64_t images, uint64_t of, double begun)
 {
-	const void *data[] = { images, classes };
-	struct dtn_tensor tensor[2];
-	struct dtn_record record = { .samples = n, .tensors = labelled ? 2 : 1, .tensor = tensor };
-	uint64_t shape[] = { n, (uint64_t)w->height, (uint64_t)w->width, (uint64_t)w->channels };
-
-	tensor[0] = dtn_tensor("image", DTN_IMAGE, DTN_U8, true, 4, shape);
-	tensor[1] = dtn_tensor("label", DTN_LABEL, DTN_I32, true, 1, shape);
-	dtn_write_record(writer, &record, data);
-}
-
-/* One line on a terminal that is written over, ten times a second at most; `last` takes it away. */
-static void show(uint64_t images, uint64_t of, bool last)
-{
-	static double begun, shown;
-	double now = dtn_seconds();
-
-	if (dtn_verbosity < 0 || !isatty(STDERR_FILENO) || (last && shown == 0))
-		return;
-	if (begun == 0)
-		begun = now;
-	if (last) {
-		fprintf(stderr, "\r%60s\r", "");
-	} else if (now - (shown == 0 ? begun : shown) >= 0.1) {
-		fprintf(stderr, "\r%s: %llu of %llu images, %.0f/s   ", dtn_program,
-			(unsigned long long)images, (unsigned long long)of,
-			(double)images / (now - begun));
-		shown = now;
-	}
+	if (dtn_line_due(line))
+		dtn_line_show(line, "%llu of %llu images  %.0f images/s",
+			      (unsigned long long)images, (unsigned long long)of,
+			      (double)images / (dtn_seconds() - begun));
 }
 
 static uint64_t write_all(struct dtn_writer *writer, struct dtn_load *load,
 			  const struct dtn_order *order, uint64_t limit, bool labelled)
 {
 	const struct dtn_wanted *w = &order->wanted;
-	size_t bytes = (size_t)w->width * (size_t)w->height * (size_t)w->channels;
-	uint32_t most = bytes >= RECORD_BYTES ? 1 : (uint32_t)(RECORD_BYTES / bytes);
+	const int side[] = { w->height, w->width, w->channels };
+	const size_t bytes = (size_t)w->width * (size_t)w->height * (size_t)w->channels;
+	const uint32_t most = dtn_images_most(bytes);
+	const double begun = dtn_seconds();
 	uint8_t *images = dtn_alloc(most, bytes);
 	int32_t *classes = dtn_alloc(most, sizeof(*classes));
+	struct dtn_line line;
 	uint64_t total = 0;
 
+	dtn_line_init(&line);
 	for (uint32_t want = FIRST_RECORD, n;; want = want < most ? 2 * want : want) {
 		n = dtn_load_next(load, images, classes, want < most ? want : most);
 		if (n == 0)
 			break;
-		write_record(writer, w, n, images, classes, labelled);
+		dtn_images_write(writer, DTN_U8, side, n, images, labelled ? classes : NULL);
 		total += n;
-		show(total, order->n < limit ? order->n : limit, false);
+		show(&line, total, order->n < limit ? order->n : limit, begun);
 	}
-	show(total, total, true);
+	dtn_line_clear(&line);
 	free(images);
 	free(classes);
 	return total;

@@ -8,6 +8,7 @@
 #include "lib/model.h"
 #include "lib/options.h"
 #include "lib/output.h"
+#include "lib/samples/images.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -143,13 +144,6 @@ static void check_steps(struct wishes *w, const struct dtn_model *model)
 
 /* --- the result ------------------------------------------------------------------------------- */
 
-static const char *spacing_name(enum dtn_spacing spacing)
-{
-	static const char *const name[] = { "trailing", "leading", "linspace", "quad" };
-
-	return name[spacing];
-}
-
 static void describe_classes(struct dtn_meta *meta, const struct wishes *w,
 			     const struct dtn_model *model)
 {
@@ -174,23 +168,13 @@ static void describe_start(struct dtn_meta *meta, const struct wishes *w,
 static void describe(struct dtn_meta *meta, const struct wishes *w, const char *hash, uint64_t seed,
 		     bool averaged, int type)
 {
-	const bool ddim = w->sampler.kind == DTN_DDIM;
-
 	dtn_meta_set(meta, "image.layout", "NHWC");
 	dtn_meta_set(meta, "image.range", w->f32 ? "-1,1" : "0,255");
 	dtn_meta_set(meta, "sample.model", "%s", hash);
 	dtn_meta_set(meta, "sample.weights", averaged ? "ema" : "param");
 	dtn_meta_set(meta, "sample.seed", "%llu", (unsigned long long)seed);
 	dtn_meta_set(meta, "sample.first", "%llu", (unsigned long long)w->first);
-	dtn_meta_set(meta, "sample.sampler", ddim ? "ddim" : "ddpm");
-	dtn_meta_set(meta, "sample.steps", "%d", w->sampler.steps);
-	dtn_meta_set(meta, "sample.spacing", "%s", spacing_name(w->sampler.spacing));
-	if (ddim)
-		dtn_meta_set(meta, "sample.eta", "%.9g", w->sampler.eta);
-	else
-		dtn_meta_set(meta, "sample.variance",
-			     w->sampler.variance_large ? "large" : "small");
-	dtn_meta_set(meta, "sample.clip", "%d", w->sampler.clip);
+	dtn_sampler_describe(&w->sampler, meta);
 	dtn_meta_set(meta, "sample.precision", "%s", dtn_type_name(type));
 	if (w->frames > 1) {
 		dtn_meta_set(meta, "sample.frames", "%d", w->frames);
@@ -211,41 +195,34 @@ struct sink {
 	struct dtn_line line;
 };
 
-/* The classes of n samples from `at` on; allocated. */
-static int32_t *labels_of(const struct sink *sink, size_t n)
+/* The classes of n samples from `at` on; allocated; NULL: they have none. */
+static int32_t *labels_of(const struct sink *sink, uint32_t n)
 {
-	int32_t *label = dtn_alloc(n, sizeof(*label));
+	int32_t *label;
 
-	for (size_t k = 0; k < n; k++)
+	if (!sink->label)
+		return NULL;
+	label = dtn_alloc(n, sizeof(*label));
+	for (uint32_t k = 0; k < n; k++)
 		label[k] = sink->label[(sink->at + k) / (uint64_t)sink->frames %
 				       (uint64_t)sink->labels];
 	return label;
 }
 
-/* Records of at most 4 MiB, but one sample at least. */
 static void emit(void *arg, const void *samples, size_t n)
 {
 	struct sink *sink = arg;
 	const struct dtn_shape s = sink->image;
-	const size_t bytes = dtn_shape_count(s) * dtn_type_size(sink->type),
-		     most = ((size_t)4 << 20) / bytes;
+	const size_t bytes = dtn_shape_count(s) * dtn_type_size(sink->type);
+	const uint32_t most = dtn_images_most(bytes);
 
 	for (size_t at = 0, now; at < n; at += now) {
-		const void *data[2] = { (const char *)samples + at * bytes };
-		uint64_t dim[4] = { 0, (uint64_t)s.dim[1], (uint64_t)s.dim[2], (uint64_t)s.dim[3] };
-		struct dtn_tensor tensor[2];
-		struct dtn_record record = { .tensors = 1, .tensor = tensor };
-		now = n - at < most ? n - at : most ? most : 1;
-		dim[0] = now;
-		record.samples = (uint32_t)now;
-		tensor[0] = dtn_tensor("image", DTN_IMAGE, sink->type, true, 4, dim);
-		if (sink->label) {
-			tensor[record.tensors] = dtn_tensor("label", DTN_LABEL, DTN_I32, true, 1,
-							    dim);
-			data[record.tensors++] = labels_of(sink, now);
-		}
-		dtn_write_record(sink->writer, &record, data);
-		free((void *)data[1]);
+		int32_t *label;
+		now = n - at < most ? n - at : most;
+		label = labels_of(sink, (uint32_t)now);
+		dtn_images_write(sink->writer, sink->type, s.dim + 1, (uint32_t)now,
+				 (const char *)samples + at * bytes, label);
+		free(label);
 		sink->at += now;
 	}
 }

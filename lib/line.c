@@ -14,7 +14,9 @@ static const double Pause = 0.1;        /* seconds */
 
 void dtn_line_init(struct dtn_line *line)
 {
-	*line = (struct dtn_line){ .terminal = isatty(2) && dtn_verbosity >= 0 };
+	*line = (struct dtn_line){
+		.terminal = isatty(2) && dtn_verbosity >= 0, .shown = dtn_seconds()
+	};
 }
 
 bool dtn_line_due(struct dtn_line *line)

@@ -7,13 +7,13 @@
 struct dtn_line {
 	bool terminal;                  /* false: nothing is shown */
 	int width;                      /* of what stands there */
-	double shown;                   /* clock */
+	double shown;                   /* clock; at first, when it began */
 };
 
 void dtn_line_init(struct dtn_line *);
 
-/* Is it time to show something?  True at most ten times a second, never where there is no
- * terminal. */
+/* Is it time to show something?  True at most ten times a second, not at once, and never where
+ * there is no terminal. */
 bool dtn_line_due(struct dtn_line *);
 void dtn_line_show(struct dtn_line *, const char *format, ...) DTN_PRINTF(2, 3);
 void dtn_line_clear(struct dtn_line *);         /* before any other message, and at the end */

@@ -134,6 +134,20 @@ void dtn_sampler_init(struct dtn_sampler *s, const struct dtn_sampler_config *co
 	dtn_spaced(s->t, config->steps, schedule->config.steps, config->spacing);
 }
 
+void dtn_sampler_describe(const struct dtn_sampler_config *c, struct dtn_meta *meta)
+{
+	static const char *const spacing[] = { "trailing", "leading", "linspace", "quad" };
+
+	dtn_meta_set(meta, "sample.sampler", c->kind == DTN_DDIM ? "ddim" : "ddpm");
+	dtn_meta_set(meta, "sample.steps", "%d", c->steps);
+	dtn_meta_set(meta, "sample.spacing", "%s", spacing[c->spacing]);
+	if (c->kind == DTN_DDIM)
+		dtn_meta_set(meta, "sample.eta", "%.9g", c->eta);
+	else
+		dtn_meta_set(meta, "sample.variance", c->variance_large ? "large" : "small");
+	dtn_meta_set(meta, "sample.clip", "%d", c->clip);
+}
+
 void dtn_sampler_release(struct dtn_sampler *s)
 {
 	free(s->t);

@@ -2,6 +2,7 @@
 #ifndef DTN_SAMPLER_H
 #define DTN_SAMPLER_H
 
+#include "format/dtn.h"
 #include "kernels/backend.h"
 #include "lib/diffusion/schedule.h"
 
@@ -34,6 +35,9 @@ void dtn_spaced(int *t, int S, int T, enum dtn_spacing);
 void dtn_sampler_init(struct dtn_sampler *, const struct dtn_sampler_config *,
 		      const struct dtn_schedule *, enum dtn_predict);
 void dtn_sampler_release(struct dtn_sampler *);
+
+/* Into metadata as sample.*, in the words of dtn-sample's options. */
+void dtn_sampler_describe(const struct dtn_sampler_config *, struct dtn_meta *);
 
 /* Begin at t, 0 .. T-1, instead of where the list does: of its steps, those below t stay. */
 void dtn_sampler_begin_at(struct dtn_sampler *, int t);
