@@ -29,8 +29,8 @@ static const struct dtn_option options[] = {
 	{ "first", 0, "I", "begin with image number I (default: 0)" },
 	{ "trace", 0, "N", "write N frames of each image's way from noise" },
 	{ "trace-x0", 0, NULL, "frames show the image as the network expects it" },
-	{ "class", 0, "NAME,...|all", "of which class; with several, one after the other" },
-	{ "guidance", 0, "S", "exaggerate the class; 1: as it is, 0: not at all (default: 1)" },
+	{ "class", 0, "NAME,...|all", "of which class; several take turns (default: all)" },
+	{ "guidance", 0, "S", "exaggerate the class; 1: as it is, 0: no class (default: 2)" },
 	{ "from", 0, "STREAM", "begin with noise or images of this stream" },
 	{ "strength", 0, "F", "part of the steps that change the images, 0 to 1 (default: 0.75)" },
 	{ "raw", 0, NULL, "use the weights of the last step, not their average" },
@@ -113,23 +113,8 @@ static void check_options(const struct wishes *w, const struct dtn_args *args)
 		dtn_usage("--variance is for --sampler ddpm");
 	if (w->trace_x0 && w->frames == 1)
 		dtn_usage("--trace-x0 wants --trace, to know how many frames");
-	if (w->guidance >= 0 && !w->class)
-		dtn_usage("--guidance wants --class, to know where to");
 	if (w->strength >= 0 && !w->from)
 		dtn_usage("--strength wants --from, to have something to change");
-}
-
-/* Images of no class are asked for where none is named, and by guidance unless it is 1. */
-static void check_classes(const struct wishes *w, const struct dtn_model *model)
-{
-	const char *dropped = dtn_meta_get(&model->meta, "train.label_dropout");
-	bool without = !w->class || (w->guidance >= 0 && w->guidance != 1);
-
-	if (model->unet.classes == 0 && w->class)
-		dtn_usage("--class %s: the model was not trained with classes", w->class);
-	if (model->unet.classes > 0 && without && dropped && strtod(dropped, NULL) == 0)
-		dtn_usage("the model was trained without --label-dropout, so it makes images of a "
-			  "--class only, with --guidance 1");
 }
 
 static void check_steps(struct wishes *w, const struct dtn_model *model)
@@ -147,11 +132,13 @@ static void check_steps(struct wishes *w, const struct dtn_model *model)
 static void describe_classes(struct dtn_meta *meta, const struct wishes *w,
 			     const struct dtn_model *model)
 {
-	if (!w->class)
+	if (model->unet.classes == 0)
+		return;
+	dtn_meta_set(meta, "sample.guidance", "%.9g", w->guidance);
+	if (w->guidance == 0)
 		return;
 	dtn_meta_set(meta, "labels", "%s", dtn_meta_get(&model->meta, "labels"));
 	dtn_meta_set(meta, "sample.class", "%s", w->class);
-	dtn_meta_set(meta, "sample.guidance", "%.9g", w->guidance);
 }
 
 static void describe_start(struct dtn_meta *meta, const struct wishes *w,
@@ -254,14 +241,32 @@ static float *read_weights(struct dtn_reader *r, const struct dtn_model *m,
 	return weights;
 }
 
-static void choose_classes(struct sink *sink, struct wishes *w, const struct dtn_model *model)
+/* All classes in turn, unless some are named or the images begin as other images, which might be
+ * of any. */
+static void choose_classes(struct sink *sink, struct wishes *w, const struct dtn_model *model,
+			   const struct dtn_from *from)
 {
-	if (!w->class)
+	const char *dropped = dtn_meta_get(&model->meta, "train.label_dropout");
+	const bool named_only = dropped && strtod(dropped, NULL) == 0;
+
+	if (model->unet.classes == 0) {
+		if (w->class || w->guidance >= 0)
+			dtn_usage("%s: the model was not trained with classes",
+				  w->class ? "--class" : "--guidance");
 		return;
+	}
+	if (!w->class && w->from && from->kind != DTN_FROM_NOISE)
+		w->guidance = 0;
 	if (w->guidance < 0)
-		w->guidance = 1;
-	sink->labels = dtn_labels_choose(w->class, dtn_meta_get(&model->meta, "labels"),
-					 &sink->label);
+		w->guidance = named_only ? 1 : DTN_GUIDANCE;
+	if (named_only && w->guidance != 1)
+		dtn_usage("the model was trained without --label-dropout, so it makes images of a "
+			  "--class only, with --guidance 1");
+	if (!w->class)
+		w->class = "all";
+	if (w->guidance != 0)
+		sink->labels = dtn_labels_choose(w->class, dtn_meta_get(&model->meta, "labels"),
+						 &sink->label);
 }
 
 static void begin_with(struct wishes *w, struct dtn_from *from, const struct dtn_model *model)
@@ -346,9 +351,8 @@ static void run(struct wishes *w, const struct dtn_args *args, struct sink *sink
 	char hash[17];
 
 	check_steps(w, &model);
-	check_classes(w, &model);
-	choose_classes(sink, w, &model);
 	begin_with(w, &from, &model);
+	choose_classes(sink, w, &model, &from);
 	sink->n = (uint64_t)w->n;
 	at_once = dtn_sampling_slice(&model.unet, backend, type,
 				     smaller(w->batch ? w->batch : MOST_AT_ONCE, w->n));

@@ -218,17 +218,16 @@ numbers() { dtn-sample --dtype f32 --precision f32 "$@" classes.dtn | pixels - |
 
 @test "guidance 1 is the class, 0 is none, and between and beyond it is a line" {
 	classes
-	numbers -n 20 --class cat > cat
-	numbers -n 20 --class dog > dog
-	numbers -n 20 > none
+	numbers -n 20 --class cat --guidance 1 > cat
+	numbers -n 20 --class dog --guidance 1 > dog
+	numbers -n 20 --guidance 0 > none
 	! cmp -s cat dog || fail "cat and dog are one"
 	! cmp -s cat none || fail "cat and none are one"
-	numbers -n 20 --class cat --guidance 1 | cmp - cat
 	numbers -n 20 --class cat --guidance 0 | cmp - none
 	# in one step without clipping an image is linear in what the network says
 	local one="-n 20 --steps 1 --no-clip"
-	numbers $one --class cat > cat
-	numbers $one > none
+	numbers $one --class cat --guidance 1 > cat
+	numbers $one --guidance 0 > none
 	for s in 0.5 2 7.5; do
 		numbers $one --class cat --guidance $s | paste - cat none | awk -v s=$s '
 			{ want = $3 + s * ($2 - $3); d = $1 - want; if (d * d > 1e-6 * (1 + want * want)) exit 1
@@ -265,7 +264,9 @@ numbers() { dtn-sample --dtype f32 --precision f32 "$@" classes.dtn | pixels - |
 	dtn-sample -n 3 --class all --guidance 2 classes.dtn > s
 	same class all "$(meta sample.class s)"
 	same guidance 2 "$(meta sample.guidance s)"
-	absent label <(dtn-info <(dtn-sample -n 3 classes.dtn))
+	absent label <(dtn-info <(dtn-sample -n 3 --guidance 0 classes.dtn))
+	# which is what happens by itself
+	dtn-sample -n 12 classes.dtn | pixels - | cmp - named
 }
 
 @test "classes that are not there" {
@@ -273,15 +274,31 @@ numbers() { dtn-sample --dtype f32 --precision f32 "$@" classes.dtn | pixels - |
 	fails 2 'there is no such class, but cat,a%2Cb,dog' dtn-sample -o s --class bird classes.dtn
 	fails 2 'bird: there is no such class' dtn-sample -o s --class cat,bird classes.dtn
 	fails 2 'was not trained with classes' dtn-sample -o s --class cat m.dtn
-	fails 2 '--guidance wants --class' dtn-sample -o s --guidance 2 classes.dtn
+	fails 2 '--guidance: the model was not trained with classes' dtn-sample -o s --guidance 2 m.dtn
 	fails 2 '--guidance -1' dtn-sample -o s --guidance -1 --class cat classes.dtn
 	classes train.label_dropout=0
-	fails 2 'trained without --label-dropout' dtn-sample -o s classes.dtn
+	fails 2 'trained without --label-dropout' dtn-sample -o s --guidance 0 classes.dtn
 	fails 2 'trained without --label-dropout' dtn-sample -o s --class cat --guidance 2 classes.dtn
-	dtn-sample -n 1 --class cat classes.dtn | dtn-info -c -
+	dtn-sample -n 1 classes.dtn > s
+	same guidance 1 "$(meta sample.guidance s)"
+	rm s
 	model bad.dtn unet.classes=2 labels=a,b,c 2> said || true
 	grep -q 'unet.classes=2: is not how many names labels has' said
 	[ ! -e s ]
+}
+
+@test "images to begin with are of no class unless they are said to be" {
+	classes
+	stream -n 6 -s 8x8x1 > images.dtn
+	dtn-sample --from images.dtn classes.dtn > s
+	same guidance 0 "$(meta sample.guidance s)"
+	dtn-sample --from images.dtn --class cat --guidance 0 classes.dtn | pixels - > none
+	pixels s | cmp - none
+	dtn-sample --from images.dtn --class cat classes.dtn | pixels - > cats
+	! cmp -s none cats || fail "the class is not looked at"
+	dtn-noise --pure images.dtn > noise.dtn
+	dtn-sample -n 6 classes.dtn | pixels - > drawn
+	dtn-sample --from noise.dtn classes.dtn | pixels - | cmp - drawn
 }
 
 # --- beginning with a stream ----------------------------------------------------------------------------

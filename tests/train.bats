@@ -123,7 +123,7 @@ json() { dtn-info --json "$2" | grep -oE "\"$1\": *\"[^\"]*\"" | sed 's/.*: *"\(
 	cmp part.dtn.best whole.dtn.best
 	same classes 10 "$(json unet.classes whole.dtn)"
 	same names a,b,c,d,e,f,g,h,i,j "$(json labels whole.dtn)"
-	dtn-sample --class all -n 10 part.dtn.best | dtn-info -c -
+	dtn-sample -n 10 part.dtn.best | dtn-info -c -
 	# labels change what is learned, and so does hiding them
 	labelled a,b,c,d,e,f,g,h,i,j s
 	for option in "--label-dropout 0.3" "--label-dropout 0" "--label-dropout 1"; do
@@ -202,7 +202,7 @@ $(json ddpm.zero_snr d.dtn) $(json ddpm.prediction d.dtn) $(json unet.dropout d.
 	dtn-train --from "$TWELVE" --classes --lr 0 --steps 1 -o a.dtn s
 	# no class says anything yet
 	dtn-sample -n 4 "$TWELVE" | dtn-info --dump image - > plain
-	dtn-sample -n 4 --class c a.dtn | dtn-info --dump image - | cmp - plain
+	dtn-sample -n 4 a.dtn | dtn-info --dump image - | cmp - plain
 	dtn-train --from a.dtn --steps 2 -o b.dtn s
 	same names a,b,c,d,e,f,g,h,i,j "$(json labels b.dtn)"
 	labelled x,b,c,d,e,f,g,h,i,j t
@@ -243,7 +243,7 @@ $(json ddpm.zero_snr d.dtn) $(json ddpm.prediction d.dtn) $(json unet.dropout d.
 	# a column for each class
 	labelled a,b,c,d,e,f,g,h,i,j s
 	train --classes --steps 2 --sample-every 2 --sample-to shots -o b.dtn s
-	dtn-sample -n 20 --class all b.dtn | dtn-png --columns 10 > grid.png
+	dtn-sample -n 20 b.dtn | dtn-png --columns 10 > grid.png
 	unpng grid.png > grid
 	unpng shots/00000002.png | cmp - grid
 	fails 2 'want each other' train --steps 1 --sample-every 2 -o c.dtn "$G"

@@ -62,6 +62,9 @@ struct dtn_sampling {
 	void *arg;
 };
 
+/* The guidance of models that learned classes and images of none, unless another is asked for. */
+#define DTN_GUIDANCE 2.0
+
 void dtn_sample(struct dtn_sampling *);
 
 /* Is the network asked twice in a step?  And with which label, first, for image number i? */

@@ -123,7 +123,8 @@ void dtn_preview_make(struct dtn_preview *p)
 		.graph = &p->graph, .net = &p->net, .sampler = &p->sampler,
 		.seed = p->trainer->settings->seed, .n = (int)p->grid.images, .frames = 1,
 		.type = DTN_U8, .slots = 2 * p->net.workers, .emit = collect, .arg = p,
-		.label = p->label, .labels = p->label ? (int)p->grid.columns : 0, .guidance = 1
+		.label = p->label, .labels = p->label ? (int)p->grid.columns : 0,
+		.guidance = p->trainer->settings->label_dropout > 0 ? DTN_GUIDANCE : 1
 	};
 	char *path = dtn_format("%s/%08lld.png", p->folder,
 				(long long)p->trainer->counters.step);
