@@ -3,7 +3,8 @@
 #     make             build the programs into build/opt/bin
 #     make demo        install what is missing, train on clothes for a few minutes, write demo.png
 #     make check       install what is missing, run every test; ends with "N passed, N failed"
-#     make check-long  the same, and the programs with sanitizers too
+#     make check-long  the same, the programs with sanitizers, and fuzzing
+#     make fuzz        change good and bad inputs at random, a minute for each reader (with clang)
 #     make bench       measure speed and memory on this machine
 #     make check-cuda  compare an NVIDIA GPU with the CPU;  make bench-cuda  measure it
 #     make install     into PREFIX (/usr/local), below DESTDIR;  make uninstall
@@ -22,17 +23,23 @@ WARN       = -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototyp
 # make CUDA=no leaves the CUDA backend out; CUDA_ARCH="90" compiles it for these GPUs, and later ones.
 CUDA_ARCH  = 80 90
 NVCC       = $(firstword $(shell command -v nvcc) $(wildcard /usr/local/cuda/bin/nvcc) nvcc)
-# SAN=1 watches addresses and undefined behaviour, SAN=thread watches for races.
+# SAN=1 watches addresses and undefined behaviour, SAN=thread watches for races, SAN=fuzz is what
+# `make fuzz` builds.
 
 # --- what is compiled how ---------------------------------------------------------------------------
 
 # Objects of different settings never meet: each set has its own folder, and within one folder
 # everything is made anew when the compiler or its options change (the file `settings`).
-SET         = $(if $(SAN),$(if $(filter thread,$(SAN)),tsan,san),opt)
+SET_        = opt
+SET_1       = san
+SET_thread  = tsan
+SET_fuzz    = fuzz
+SET         = $(or $(SET_$(SAN)),$(error SAN is 1, thread or fuzz))
 BUILD       = build/$(SET)
-comma      := ,
-SANITIZE    = $(if $(filter thread,$(SAN)),thread,address$(comma)undefined)
-SANFLAGS    = $(if $(SAN),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+SAN_1       = address,undefined
+SAN_thread  = thread
+SAN_fuzz    = address,undefined,fuzzer-no-link
+SANFLAGS    = $(if $(SAN),-fsanitize=$(SAN_$(SAN)) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 PACKAGES    = libzstd libpng libjpeg zlib
 LIBS        = $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null || \
                 echo -lzstd -lpng -ljpeg -lz) -ldnnl -lm -ldl
@@ -64,9 +71,14 @@ STANDIN_PARTS = $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/cuda/*.cc))
 STANDIN_TESTS = $(if $(filter thread,$(SAN)),,$(patsubst %.cu,$(BUILD)/%,$(wildcard tests/cuda/*.cu)))
 
 # tests/*.c and tests/*/*.c are run by `make check`, but for those in tests/tools, which other tests
-# use, and in tests/bench, which measure.  A harness.c is linked to all tests of its folder.
-TESTS     = $(patsubst %.c,$(BUILD)/%,$(filter-out %/harness.c,$(wildcard tests/*.c tests/*/*.c))) \
-            $(STANDIN_TESTS) $(if $(SAN),,$(STANDIN))
+# use, and in tests/bench, which measure.  A harness.c is linked to all tests of its folder; those of
+# tests/fuzz want inputs, which tests/fuzz/run gives them.
+TESTS     = $(patsubst %.c,$(BUILD)/%,$(filter-out %/harness.c %/replay.c, \
+              $(wildcard tests/*.c tests/*/*.c))) $(STANDIN_TESTS) $(if $(SAN),,$(STANDIN))
+
+# Of fuzz targets, main is libFuzzer's or that of replay.c.
+FUZZ      = $(filter $(BUILD)/tests/fuzz/%,$(TESTS))
+FUZZ_MAIN = $(if $(filter fuzz,$(SAN)),-fsanitize=fuzzer,$(BUILD)/tests/fuzz/replay.o)
 
 # The CUDA backend, where it can be compiled; whether that is so is asked once (remove $(BUILD)/cuda.mk
 # to ask again).
@@ -99,6 +111,12 @@ $(BUILD)/tests/op/%: $(BUILD)/tests/op/%.o $(BUILD)/tests/op/harness.o $(LIBDTN)
 $(BUILD)/tests/nn/unet: $(BUILD)/tests/nn/unet.o $(BUILD)/tests/op/harness.o $(LIBDTN)
 	@mkdir -p $(@D)
 	$(CC) $(DTN_LDFLAGS) $(EXPORT) -o $@ $< $(BUILD)/tests/op/harness.o $(LIBDTN) $(LIBS)
+
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/harness.o \
+		$(filter %.o,$(FUZZ_MAIN)) $(LIBDTN)
+	@mkdir -p $(@D)
+	$(CC) $(DTN_LDFLAGS) -Wl,--wrap=dtn_die,--wrap=dtn_crc,--wrap=dtn_source_need -o $@ $< \
+		$(@D)/harness.o $(FUZZ_MAIN) $(LIBDTN) $(LIBS)
 
 $(BUILD)/cuda.mk: scripts/probe-cuda
 	@mkdir -p $(@D)
@@ -183,11 +201,23 @@ JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 tests-built: $(TESTS)
 
+fuzz-built: $(FUZZ)
+
 check check-long:
 	@sh scripts/install-deps build demo check
 	@$(MAKE) --no-print-directory $(JOBS) all tests-built
 	@$(MAKE) --no-print-directory $(JOBS) SAN=1 $(if $(filter %-long,$@),all) tests-built
+	$(if $(filter %-long,$@),@$(MAKE) --no-print-directory $(JOBS) SAN=fuzz CC=clang fuzz-built)
 	@sh tests/run $(if $(filter %-long,$@),--long)
+
+FUZZ_SECONDS = 60
+
+fuzz:
+	@command -v clang > /dev/null || { echo 'make fuzz: needs clang' >&2; exit 1; }
+	@$(MAKE) --no-print-directory $(JOBS) $(addprefix build/opt/tests/,tools/picture tools/model \
+		format/hostile)
+	@$(MAKE) --no-print-directory $(JOBS) SAN=fuzz CC=clang fuzz-built
+	@sh tests/fuzz/run build/fuzz -max_total_time=$(FUZZ_SECONDS)
 
 demo:
 	@sh scripts/install-deps build demo
@@ -238,6 +268,7 @@ uninstall:
 clean:
 	rm -rf build
 
-.PHONY: all always cuda check-cuda bench-cuda check check-long demo bench install uninstall clean tests-built
+.PHONY: all always cuda check-cuda bench-cuda check check-long fuzz demo bench install uninstall clean \
+	tests-built fuzz-built
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
