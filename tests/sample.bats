@@ -33,7 +33,7 @@ meta() { dtn-info --json "$2" | grep -oE "\"$1\": *\"[^\"]*\"" | sed 's/.*: *"\(
 	cmp a b; cmp a c; cmp a d
 }
 
-@test "the same bytes for any -j and -b" {
+@test "the same bytes for any number of threads and any -b" {
 	dtn-sample -n 50 --steps 5 -j 1 m.dtn > a
 	local options
 	for options in "-j 2" "-j 7" "-j 0" "-b 1" "-b 20 -j 3" "-b 1000 -j 3"; do

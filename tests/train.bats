@@ -67,6 +67,10 @@ less() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a < b) }' || fail "$1 is not le
 		train --steps 12 -j $j --max-mem $((j * 700 - 700)) -o a.dtn "$G"
 		cmp a.dtn "$TWELVE"
 	done
+	for j in 1 3; do        # a batch that they share
+		train --steps 2 -b 40 -j $j -o $j.dtn "$G"
+	done
+	cmp 1.dtn 3.dtn
 	train --steps 12 --log log --save-every 2 -v -o a.dtn - < "$G" 2> err
 	cmp a.dtn "$TWELVE"
 	[ ! -e a.dtn.ckpt ]
