@@ -324,6 +324,18 @@ near() { awk '{ for (i = 1; i <= NF; i++) $i = $i < 12 ? 0 : $i > 243 ? 255 : $i
 	[ ! -e o ] || fail "a file was left"
 }
 
+@test "a file that cannot be read is told, also in a folder" {
+	local n what
+	mkdir d
+	picture idx -n 3 > d/x
+	for n in 1 2; do
+		for what in d d/x; do
+			fails 1 '^dtn-load: d/x: Input/output error$' strace -f -o t -e trace=pread64 -P "$PWD/d/x" \
+				-e inject=pread64:error=EIO:when=$n+ dtn-load $what
+		done
+	done
+}
+
 @test "neither threads nor surroundings change a byte" {
 	local j
 	mkdir d

@@ -83,7 +83,8 @@ void dtn_list_recognise(struct dtn_list *l, const char *path, int fd, enum dtn_h
 		 dtn_packed_open(how == DTN_PIPED ? NULL : path, fd, &l->ask, &fault);
 	if (packed) {
 		dtn_list_append(l, path)->packed = packed;
-	} else if (fault.status != DTN_OK && (named || strstr(path, "idx3"))) {
+	} else if (fault.status == DTN_ENV ||
+		   (fault.status == DTN_INPUT && (named || strstr(path, "idx3")))) {
 		close(fd);
 		dtn_bad_one(l->bad, path, &fault);
 	} else if (image || named) {

@@ -173,6 +173,8 @@ static bool recognise(struct dtn_packed *p, const char *path, const struct dtn_p
 	size_t n = read_at(p->fd, head, sizeof(head), 0);
 	struct stat status;
 
+	if (n < sizeof(head) && errno != 0)
+		return dtn_fault(fault, DTN_ENV, "%s", strerror(errno));
 	if (n < sizeof(head) || fstat(p->fd, &status) != 0)
 		return false;
 	if (head[0] == 0x1f && head[1] == 0x8b) {
