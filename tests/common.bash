@@ -27,6 +27,18 @@ stream() { "$TOOLS/stream" "$@"; }
 # A PNG file as text: size and pixels, or with -t what it says of itself.
 unpng() { "$TOOLS/unpng" "$@"; }
 
+# either SHORT LONG: how much is tried by `make check`, and by `make check-long`
+either() { if [ -n "${LONG-}" ]; then echo "$2"; else echo "$1"; fi; }
+
+# flip I FROM TO: a copy in which one bit of byte I is another
+flip() {
+	local byte
+	byte=$(tail -c +$(($1 + 1)) "$2" | head -c 1 | od -An -tu1)
+	cp "$2" "$3"
+	# shellcheck disable=SC2059
+	printf "\\x$(printf %x $((byte ^ 1 << $1 % 8)))" | dd of="$3" bs=1 seek="$1" conv=notrunc status=none
+}
+
 # Run COMMAND LINE with a terminal as stdin, stdout and stderr; what it printed is on stdout.
 on_terminal() { script -qec "$1" /dev/null </dev/null | tr -d '\r'; return "${PIPESTATUS[0]}"; }
 

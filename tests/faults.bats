@@ -95,14 +95,15 @@ well_said() {
 	! LC_ALL=C grep -qP '[^\x20-\x7e\n]' e || fail "unprintable: $(cat -v e)"
 }
 
-# Each program gets a third of the cases, dtn-info (in format.bats) all of them.  The limits are on
-# processor time and memory; threads want address space for their stacks.
+# Each program gets a third of the cases (in the long tests all), dtn-info (in format.bats) all of
+# them.  The limits are on processor time and memory; threads want address space for their stacks.
 hostile() {
-	local name message found n=${#1} most=262144
+	local name message found step n=${#1} most=262144
+	step=$(either 3 1)
 	[ $out != file ] || most=1048576
 	while IFS=$'\t' read -r -u 3 name message; do
 		n=$((n + 1)) found=0
-		((n % 3 == 0)) || continue
+		((n % step == 0)) || continue
 		(ulimit -v $most -t 2; result "$1" "$D/hostile/$name.dtn") || found=$?
 		if [ $found != 0 ]; then
 			same "status with $name: $(cat e)" 3 $found
@@ -129,8 +130,9 @@ listeners() { readers && [ "$program" != dtn-info ]; }
 # Address space from hardly any to plenty: every run ends well, or says that memory is short.  What the
 # dynamic linker says before the program begins (status 127) is not ours.
 little_memory() {
-	local size found=0 said=0
-	for ((size = 4000; size < 1000000; size = size * 5 / 4)); do
+	local size part found=0 said=0
+	part=$(either 4 40)
+	for ((size = 4000; size < 1000000; size += size / part)); do
 		found=0
 		(ulimit -v $size; result "$1" $operand) || found=$?
 		case $found in
@@ -149,8 +151,9 @@ little_memory() {
 @test "50: little address space" { each all little_memory; }
 
 no_memory() {
-	local n found=0 failed=0
-	for ((n = 1; n < 1000000; n += 1 + n / 5)); do
+	local n part found=0 failed=0
+	part=$(either 5 100)
+	for ((n = 1; n < 1000000; n += 1 + n / part)); do
 		found=0
 		with="env NOMEMORY=$n LD_PRELOAD=$D/nomemory.so"
 		result "$1" $operand || found=$?
@@ -172,7 +175,7 @@ injected() {
 	shift 3
 	echo old > f
 	strace -f -o trace -e "trace=${fault%%:*}" "$@" -e "inject=$fault" \
-		"$program" $need -o f $operand > o 2> e || found=$?
+		"$program" -q $single $need -o f $operand > o 2> e || found=$?
 	grep -q INJECTED trace || fail "$fault was never met"
 	same "status after $fault: $(cat e)" 1 $found
 	well_said "$program"
@@ -181,11 +184,24 @@ injected() {
 	same "temporary files after $fault" "" "$(ls -A | grep '^\.f' || true)"
 }
 
+# calls PROGRAM NAME,NAME... [STRACE OPTION]...: the numbers of these calls, in `make check` the first
+calls() {
+	strace -f -o trace -e "trace=$2" "${@:3}" "$1" -q $single $need -o f $operand > o
+	seq "$(either 1 "$(grep -cE "^[0-9]+ +(${2/,/|})\(" trace)")"
+}
+
 device_errors() {
+	local n single=''       # strace counts for each thread
+	! has threads || single='-j 1'
 	if [ $in != nothing ]; then
-		injected "$1" pread64,read:error=EIO:when=1+ ': (.*: )?Input/output error$' -P "$operand"
+		for n in $(calls "$1" pread64,read -P "$operand"); do
+			injected "$1" pread64,read:error=EIO:when=$n+ \
+				': (.*: )?Input/output error$' -P "$operand"
+		done
 	fi
-	injected "$1" write:error=ENOSPC:when=1 'No space left on device$'
+	for n in $(calls "$1" write); do
+		injected "$1" write:error=ENOSPC:when=$n 'No space left on device$'
+	done
 	injected "$1" fsync:error=EIO 'Input/output error$'
 	injected "$1" rename,renameat,renameat2:error=EXDEV 'Invalid cross-device link$'
 }

@@ -27,7 +27,7 @@ weights() {
 	stream -n 1 -s 8x6x3 > one
 	for how in "--predict v" "--predict x0 --schedule linear" "--predict eps -T 50" \
 		"--schedule sigmoid --zero-snr --loss huber" "--weight min-snr"; do
-		for seed in 0 1 2; do
+		for seed in $(seq 0 "$(either 2 9)"); do
 			# shellcheck disable=SC2086
 			train -b 1 --steps 1 --seed $seed $how -o drawn one
 			# shellcheck disable=SC2001,SC2086

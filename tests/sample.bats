@@ -422,6 +422,25 @@ numbers() { dtn-sample --dtype f32 --precision f32 "$@" classes.dtn | pixels - |
 	[ ! -e s ]
 }
 
+@test "a flipped bit of a model is noticed, or changes nothing" {
+	local i size status step
+	model s image.height=4 image.width=4 unet.channels=2 unet.groups=1 unet.mult=1 unet.attn=none
+	dtn-sample -n 1 --steps 1 s > expected
+	size=$(wc -c < s)
+	step=$((size / $(either 70 2000)))
+	for ((i = 0; i < size; i += step)); do
+		flip $i s t
+		status=0
+		dtn-sample -n 1 --steps 1 t > o 2> e || status=$?
+		if [ $status = 0 ]; then
+			cmp o expected
+		else
+			same "status at $i: $(cat e)" 3 $status
+			same "lines at $i" 1 "$(wc -l < e)"
+		fi
+	done
+}
+
 @test "who reads the images hears of a failure" {
 	run bash -c 'dtn-sample nowhere.dtn 2>/dev/null | dtn-png 2>&1 >/dev/null'
 	[[ $output == *"upstream failed"*"nowhere.dtn"* ]]
