@@ -257,7 +257,7 @@ install: all
 	install -m 644 $(PROGRAMS:%=$(BUILD)/completions/%) $(DESTDIR)$(BASH)
 	install -m 644 $(PROGRAMS:%=$(BUILD)/completions/_%) $(DESTDIR)$(ZSH)
 	install -m 644 $(PROGRAMS:%=$(BUILD)/completions/%.fish) $(DESTDIR)$(FISH)
-	$(if $(wildcard format/dtn.magic),install -m 644 format/dtn.magic $(DESTDIR)$(DATADIR)/dtn)
+	install -m 644 format/dtn.magic $(DESTDIR)$(DATADIR)/dtn
 
 uninstall:
 	cd $(DESTDIR)$(BINDIR) && rm -f $(PROGRAMS) && rm -rf ../lib/dtn

@@ -28,6 +28,7 @@ mk() { MAKEFLAGS=$(sed -E 's/ ?-j[0-9]*//; s/ ?--jobserver-[a-z]+=[^ ]*//g' <<< 
 		same "version of the installed $p" "$("$p" --version)" "$("d/usr/bin/$p" --version)"
 	done
 	[ -s d/usr/share/man/man5/dtn.5 ]
+	cmp "$ROOT/format/dtn.magic" d/usr/share/dtn/dtn.magic
 	same "programs" "$(programs | sort)" "$(ls d/usr/bin)"
 	if [ -e "$BIN/../lib/dtn/dtn-cuda.so" ]; then [ -x d/usr/lib/dtn/dtn-cuda.so ]; fi
 	mk -C "$ROOT" uninstall DESTDIR="$PWD/d" PREFIX=/usr > said

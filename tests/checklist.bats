@@ -381,12 +381,16 @@ is_zstd() {
 	make_with "$1" f
 	zstd -tq f
 	same magic "572a4d18" "$(head -c 4 f | od -An -tx1 | tr -d ' \n')"
-	if [ -e "$ROOT/format/dtn.magic" ]; then
-		file -m "$ROOT/format/dtn.magic" f | grep -q 'dtn' || fail "$(file -m "$ROOT/format/dtn.magic" f)"
-	fi
+	kind=$([ $out = stream ] && echo samples || echo model)
+	same kind "f: dtn tensor stream version 1.0, $kind" "$(file -m "$ROOT/format/dtn.magic" f)"
 }
 binaries() { [ $out = stream ] || [ $out = file ]; }
 @test "26: streams are zstd files, known to file(1)" { each binaries is_zstd; }
+
+@test "26: the description for file(1) is that of the page" {
+	sed -n '/^A description for/,/^\.Ed/{/^[0-9>!]/p}' "$ROOT/man/dtn.5" | sed 's/\\e/\\/g' |
+		diff - "$ROOT/format/dtn.magic"
+}
 
 # The bytes of a file in one line of digits.
 hex() { od -An -v -tx1 "$1" | tr -d ' \n'; }
