@@ -260,12 +260,14 @@ install: all
 	install -m 644 format/dtn.magic $(DESTDIR)$(DATADIR)/dtn
 
 uninstall:
-	cd $(DESTDIR)$(BINDIR) && rm -f $(PROGRAMS) && rm -rf ../lib/dtn
-	cd $(DESTDIR)$(MANDIR) && rm -f $(MAN1:man/%=man1/%) $(MAN5:man/%=man5/%) $(MAN7:man/%=man7/%)
-	cd $(DESTDIR)$(DATADIR) && rm -rf dtn
-	cd $(DESTDIR)$(BASH) && rm -f $(PROGRAMS)
-	cd $(DESTDIR)$(ZSH) && rm -f $(PROGRAMS:%=_%)
-	cd $(DESTDIR)$(FISH) && rm -f $(PROGRAMS:%=%.fish)
+	rm -f $(PROGRAMS:%=$(DESTDIR)$(BINDIR)/%)
+	rm -f $(MAN1:man/%=$(DESTDIR)$(MANDIR)/man1/%)
+	rm -f $(MAN5:man/%=$(DESTDIR)$(MANDIR)/man5/%)
+	rm -f $(MAN7:man/%=$(DESTDIR)$(MANDIR)/man7/%)
+	rm -f $(PROGRAMS:%=$(DESTDIR)$(BASH)/%)
+	rm -f $(PROGRAMS:%=$(DESTDIR)$(ZSH)/_%)
+	rm -f $(PROGRAMS:%=$(DESTDIR)$(FISH)/%.fish)
+	rm -rf $(DESTDIR)$(DATADIR)/dtn $(DESTDIR)$(BINDIR)/../lib/dtn
 
 clean:
 	rm -rf build

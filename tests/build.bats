@@ -33,6 +33,9 @@ mk() { MAKEFLAGS=$(sed -E 's/ ?-j[0-9]*//; s/ ?--jobserver-[a-z]+=[^ ]*//g' <<< 
 	if [ -e "$BIN/../lib/dtn/dtn-cuda.so" ]; then [ -x d/usr/lib/dtn/dtn-cuda.so ]; fi
 	mk -C "$ROOT" uninstall DESTDIR="$PWD/d" PREFIX=/usr > said
 	same "files after uninstall" "" "$(find d ! -type d)"
+	rm -r d
+	mk -C "$ROOT" uninstall DESTDIR="$PWD/d" PREFIX=/usr > said
+	[ ! -e d ]
 }
 
 @test "54: other folders for programs and data" {
