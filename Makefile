@@ -249,7 +249,7 @@ FISH = $(DATADIR)/fish/vendor_completions.d
 install: all
 	install -d $(addprefix $(DESTDIR),$(BINDIR) $(MANDIR)/man1 $(MANDIR)/man5 $(MANDIR)/man7 \
 		$(BASH) $(ZSH) $(FISH) $(DATADIR)/dtn)
-	install -m 755 $(BINARIES) $(DESTDIR)$(BINDIR)
+	install -s -m 755 $(BINARIES) $(DESTDIR)$(BINDIR)
 	[ ! -e "$(PLUGIN)" ] || install -D -m 755 -t $(DESTDIR)$(BINDIR)/../lib/dtn $(PLUGIN)
 	install -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1
 	$(if $(MAN5),install -m 644 $(MAN5) $(DESTDIR)$(MANDIR)/man5)

@@ -21,6 +21,7 @@ mk() { MAKEFLAGS=$(sed -E 's/ ?-j[0-9]*//; s/ ?--jobserver-[a-z]+=[^ ]*//g' <<< 
 	same "what is in d" usr "$(ls d)"
 	for p in $(programs); do
 		same "mode of $p" 755 "$(stat -c %a "d/usr/bin/$p")"
+		[ "$(stat -c %s "d/usr/bin/$p")" -lt 1000000 ] || fail "$(ls -l "d/usr/bin/$p")"
 		same "mode of $p.1" 644 "$(stat -c %a "d/usr/share/man/man1/$p.1")"
 		[ -s "d/usr/share/bash-completion/completions/$p" ]
 		[ -s "d/usr/share/zsh/site-functions/_$p" ]
