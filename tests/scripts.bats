@@ -102,6 +102,18 @@ drawn() { [ "$(wc -c < "$1")" -gt 12000 ] || fail "$1 has $(wc -c < "$1") bytes"
 	same "what is made again" "dtn-cat" "$(run_make -n | cut -d ' ' -f 1)"
 }
 
+@test "a wrong argument: how the script is called, before anything is done" {
+	local name wrong
+	for name in mnist cars stanford-cars cifar10-cars fashion-mnist plot-loss plot-bins plot-schedule; do
+		for wrong in --help "a b c" --quick ""; do
+			[[ $name$wrong != fashion-mnist && $name$wrong != fashion-mnist--quick ]] || continue
+			# shellcheck disable=SC2086
+			fails 2 "^usage: $name .*[A-Z]" sh "$ROOT/scripts/$name" $wrong
+		done
+	done
+	same "files" "" "$(ls)"
+}
+
 # --- plots --------------------------------------------------------------------------------------------
 
 @test "plots of tables as the programs write them" {
