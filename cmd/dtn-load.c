@@ -18,7 +18,7 @@ enum { FIRST_RECORD = 16, MOST_SIDE = 1 << 20, LABELS_BYTES = 1000000 };
 
 static const struct dtn_option options[] = {
 	{ "size", 's', "WxH|SIZE", "fit every image to this size" },
-	{ "fit", 0, "HOW", "crop, stretch or pad to the size (default crop)" },
+	{ "fit", 0, "HOW", "crop|stretch|pad to the size (default crop)" },
 	{ "gray", 0, NULL, "one channel; without it, the first image decides" },
 	{ "rgb", 0, NULL, "three channels" },
 	{ "limit", 0, "N", "load at most N images" },

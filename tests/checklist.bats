@@ -128,6 +128,31 @@ documented() {
 }
 @test "8: --help, manual page and completion agree" { each all documented; }
 
+# What may be chosen from is what the complaint about another word lists.
+choices_complete() {
+	local option words
+	for option in $(with_argument "$1"); do
+		words=$("$1" "$option" another 2>&1 < /dev/null |
+			sed -nE '1s/.*: wants ([a-z][a-z0-9-]*(, [a-z0-9-]+)* or [a-z0-9-]+)$/\1/p')
+		[ -z "$words" ] || grep -qE -- "$option\) words=\"$(sed 's/,\| or//g' <<< "$words")\"" \
+			"$BIN/../completions/$1" || fail "after $option, completion does not offer $words"
+	done
+}
+@test "8: completion offers what there is to choose from" { each all choices_complete; }
+
+@test "8: bash completes an option, its words and files" {
+	# shellcheck source=/dev/null
+	source "$BIN/../completions/dtn-train"
+	complete_after() { COMP_WORDS=(dtn-train "$1" "$2") COMP_CWORD=2 && _dtn_train dtn-train "$2" "$1"; }
+	complete_after --predict ""
+	same words "eps x0 v" "${COMPREPLY[*]}"
+	complete_after --flip --weight-
+	same options --weight-decay "${COMPREPLY[*]}"
+	touch eps.dtn
+	complete_after --from e
+	same files eps.dtn "${COMPREPLY[*]}"
+}
+
 called_differently() {
 	ln -s "$BIN/$1" "$1"
 	fails 2 "^$1: unknown option" "./$1" --no-such-option
