@@ -25,7 +25,7 @@ static const struct dtn_option options[] = {
 
 static const struct dtn_command command = {
 	"[OPTION]... [STREAM...]", "say what is in a stream of samples or a model", options,
-	DTN_OUTPUT
+	DTN_OUTPUT | DTN_THREADS
 };
 
 /* --- in words ----------------------------------------------------------------------------- */
@@ -226,6 +226,7 @@ struct job {
 	enum mode mode;
 	const char *tensor;
 	uint64_t most;
+	int threads;
 };
 
 static void choose(struct job *job, enum mode mode)
@@ -240,6 +241,7 @@ static struct dtn_reader *open_streams(const struct job *job, int operands, char
 	struct dtn_reader *in = dtn_reader_open(operands, operand, DTN_ANY);
 
 	dtn_reader_limit(in, job->most);
+	dtn_reader_threads(in, job->threads);
 	return in;
 }
 
@@ -312,6 +314,7 @@ int main(int argc, char **argv)
 		} else {
 			job.most = dtn_args_size(&args);
 		}
+	job.threads = args.threads ? args.threads : 1;
 	if (job.mode == DEVICES && args.operands > 0)
 		dtn_usage("--devices takes no stream");
 	if (job.mode == CHECK) {

@@ -103,7 +103,6 @@ streams() { [ $out = stream ]; }
 filters() { readers && [ $out = stream ] && [ $in != model ]; }
 has() { [[ $("$program" --dump-options) == *$'\t'"--$1"$'\t'* ]]; }
 seeded() { has seed; }
-threaded() { has threads; }
 outputs() { has output; }
 
 # status EXPECTED COMMAND...: its exit status, whatever it prints.
