@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_RECORD = 16, MOST_SIDE = 1 << 20, LABELS_BYTES = 1000000 };
+enum { FIRST_RECORD = 16, MOST_PIXELS = 1 << 28, MOST_SIDE = 1 << 20, LABELS_BYTES = 1000000 };
 
 static const struct dtn_option options[] = {
 	{ "size", 's', "WxH|SIZE", "fit every image to this size" },
@@ -51,8 +51,9 @@ static void size(const struct dtn_args *args, struct dtn_wanted *wanted)
 	if (end != args->value && *end == 'x' && end[1] >= '0' && end[1] <= '9')
 		h = strtoul(end + 1, &end, 10);
 	if (args->value[0] < '0' || args->value[0] > '9' || *end || w < 1 || h < 1 ||
-	    w > MOST_SIDE || h > MOST_SIDE || w * h > (1 << 28))
-		dtn_usage("%s %s: wants WxH or SIZE, in pixels", dtn_args_typed(args), args->value);
+	    w > MOST_SIDE || h > MOST_SIDE || w * h > MOST_PIXELS)
+		dtn_usage("%s %s: wants WxH or SIZE, sides of 1 to %d and at most %d pixels",
+			  dtn_args_typed(args), args->value, MOST_SIDE, MOST_PIXELS);
 	wanted->width = (int)w;
 	wanted->height = (int)h;
 }

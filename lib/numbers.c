@@ -88,8 +88,8 @@ double dtn_args_real(const struct dtn_args *a, double least, double most)
 	if (real(a->value, &end, &x) && !*end && x >= least && x <= most)
 		return x;
 	if (isinf(most))
-		dtn_usage("%s %s: wants %g or more", dtn_args_typed(a), a->value, least);
-	dtn_usage("%s %s: wants %g to %g", dtn_args_typed(a), a->value, least, most);
+		dtn_usage("%s %s: wants %.7g or more", dtn_args_typed(a), a->value, least);
+	dtn_usage("%s %s: wants %.7g to %.7g", dtn_args_typed(a), a->value, least, most);
 }
 
 void dtn_args_pair(const struct dtn_args *a, double pair[2], double least, double most)

@@ -402,7 +402,7 @@ near() { awk '{ for (i = 1; i <= NF; i++) $i = $i < 12 ? 0 : $i > 243 ? 255 : $i
 
 @test "wrong options" {
 	for s in 0 x 64x 64x0 x64 -3 64y64 9999999999 1e3 100000x100000; do
-		fails 2 "(-s|--size) $s: wants WxH or SIZE" dtn-load -s "$s" .
+		fails 2 "(-s|--size) $s: wants WxH or SIZE, .* at most 268435456 pixels" dtn-load -s "$s" .
 	done
 	fails 2 "--fit.*squeeze" dtn-load --fit squeeze .
 	fails 2 "--limit 0" dtn-load --limit 0 .
