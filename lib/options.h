@@ -27,7 +27,7 @@ struct dtn_option {
 	const char *name;       /* long name, without dashes */
 	char letter;            /* short name, or 0 */
 	const char *arg;        /* how --help names the argument; NULL for a switch */
-	const char *help;       /* one line, with the default where there is one */
+	const char *help;       /* one line, with the default, and words to choose from as "a|b" */
 };
 
 enum {
