@@ -153,8 +153,6 @@ static void print_texts(FILE *out, const struct dtn_summary *s)
 	}
 }
 
-static const char *plural(uint64_t n) { return n == 1 ? "" : "s"; }
-
 static void print_list(FILE *out, const struct dtn_summary *s, const char *name)
 {
 	char *visible = dtn_escape(name, strlen(name));
@@ -162,9 +160,10 @@ static void print_list(FILE *out, const struct dtn_summary *s, const char *name)
 	fprintf(out, "%s: %s, dtn 1.%d\n", visible, dtn_summary_kind(s), s->minor);
 	free(visible);
 	fprintf(out, "  %llu segment%s, %llu record%s, ", (unsigned long long)s->segments,
-		plural(s->segments), (unsigned long long)s->records, plural(s->records));
+		dtn_plural(s->segments), (unsigned long long)s->records, dtn_plural(s->records));
 	if (s->kind != DTN_MODEL)
-		fprintf(out, "%llu sample%s, ", (unsigned long long)s->samples, plural(s->samples));
+		fprintf(out, "%llu sample%s, ", (unsigned long long)s->samples,
+			dtn_plural(s->samples));
 	fprintf(out, "%llu bytes of data, ratio %.2f\n", (unsigned long long)s->bytes,
 		ratio(s->bytes, s->stored));
 	if (s->parameters)

@@ -171,13 +171,13 @@ static uint64_t write_all(struct dtn_writer *writer, struct dtn_load *load,
 static void report(const struct dtn_order *o, uint64_t loaded, uint64_t bad)
 {
 	if (loaded == 0)
-		dtn_die(DTN_INPUT, "no image could be loaded: all %llu are bad",
+		dtn_die(DTN_INPUT, "no image could be loaded: %llu bad",
 			(unsigned long long)bad);
 	if (bad > 0)
-		dtn_warn("%llu images loaded, %llu bad ones passed over",
-			 (unsigned long long)loaded, (unsigned long long)bad);
-	dtn_say("%llu images of %dx%d, %s", (unsigned long long)loaded, o->wanted.width,
-		o->wanted.height, o->wanted.channels == 1 ? "gray" : "RGB");
+		dtn_warn("%llu image%s loaded, %llu bad passed over", (unsigned long long)loaded,
+			 dtn_plural(loaded), (unsigned long long)bad);
+	dtn_say("%llu image%s of %dx%d, %s", (unsigned long long)loaded, dtn_plural(loaded),
+		o->wanted.width, o->wanted.height, o->wanted.channels == 1 ? "gray" : "RGB");
 }
 
 int main(int argc, char **argv)

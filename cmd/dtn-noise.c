@@ -312,7 +312,7 @@ int main(int argc, char **argv)
 				take_record(&job);
 		dtn_write_end(job.writer);
 	}
-	dtn_say("%llu images", (unsigned long long)job.images);
+	dtn_say("%llu image%s", (unsigned long long)job.images, dtn_plural(job.images));
 	dtn_reader_close(job.in);
 	dtn_writer_close(job.writer);
 	dtn_output_commit(&job.out);

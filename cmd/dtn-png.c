@@ -309,8 +309,8 @@ static void write_grid(struct job *job)
 
 	if (!dtn_grid_init(g) || g->picture_height * g->picture_width > job->max_pixels)
 		too_large(job);
-	dtn_say("%llu images, %u in a row, %llux%llu pixels", (unsigned long long)g->images,
-		g->columns, (unsigned long long)g->picture_width,
+	dtn_say("%llu image%s, %u in a row, %llux%llu pixels", (unsigned long long)g->images,
+		dtn_plural(g->images), g->columns, (unsigned long long)g->picture_width,
 		(unsigned long long)g->picture_height);
 	write_picture(job, &job->out, g, job->pixels);
 	dtn_output_commit(&job->out);

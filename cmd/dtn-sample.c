@@ -328,7 +328,8 @@ static void make_images(struct sink *sink, const struct wishes *w, const struct 
 	sink->begun = dtn_seconds();
 	dtn_sample(&s);
 	dtn_line_clear(&sink->line);
-	dtn_say("%d images in %.2f s", w->n, dtn_seconds() - sink->begun);
+	dtn_say("%d image%s in %.2f s", w->n, dtn_plural((uint64_t)w->n),
+		dtn_seconds() - sink->begun);
 	dtn_net_release(&net);
 	if (param != weights)
 		backend->free(param);

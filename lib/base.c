@@ -278,6 +278,8 @@ char *dtn_escape(const char *text, size_t length)
 	return out;
 }
 
+const char *dtn_plural(uint64_t n) { return n == 1 ? "" : "s"; }
+
 double dtn_seconds(void)
 {
 	struct timespec now;

@@ -87,6 +87,8 @@ bool dtn_add(uint64_t *result, uint64_t a, uint64_t b);
 /* `text` with control bytes and broken UTF-8 as \xNN; allocated. */
 char *dtn_escape(const char *text, size_t length);
 
+const char *dtn_plural(uint64_t n);     /* "s", but "" of one */
+
 double dtn_seconds(void);               /* monotonic clock */
 int dtn_cores(void);                    /* processors this process may run on */
 

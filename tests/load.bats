@@ -288,15 +288,16 @@ near() { awk '{ for (i = 1; i <= NF; i++) $i = $i < 12 ? 0 : $i > 243 ? 255 : $i
 	dtn-load --skip-bad d > s 2> err
 	same pixels "7 21 35 49" "$(pixels s)"
 	same lines 5 "$(wc -l < err)"
-	tail -n 1 err | grep -q "warning: 4 images loaded, 4 bad ones passed over"
+	tail -n 1 err | grep -q "warning: 4 images loaded, 4 bad passed over"
 	for i in 0.gif 2.png 4.jpg 8.png; do
 		same "warnings of $i" 1 "$(grep -c "^dtn-load: warning: d/$i: " err)"
 	done
+	dtn-load -v d/1.png 2>&1 > s | grep -q '^dtn-load: 1 image of '
 	dtn-load --skip-bad --limit 3 -j 3 d > s 2> err
 	same "limit counts good ones" "7 21 35" "$(pixels s)"
 	rm d/[1357].png
 	dtn-load --skip-bad d > s 2> err && fail "loaded nothing and succeeded"
-	same last "dtn-load: no image could be loaded: all 4 are bad" "$(tail -n 1 err)"
+	same last "dtn-load: no image could be loaded: 4 bad" "$(tail -n 1 err)"
 }
 
 @test "missing and unreadable files" {

@@ -229,22 +229,24 @@ static void say_what(const struct dtn_session *s)
 	const struct dtn_trainer *r = &s->trainer;
 
 	if (s->progress.line.terminal && dtn_verbosity == 0)
-		dtn_note("%llu images of %dx%dx%d, %llu parameters, on %s (%s)",
-			 (unsigned long long)s->data.images, s->data.width, s->data.height,
-			 s->data.colours,
+		dtn_note("%llu image%s of %dx%dx%d, %llu parameters, on %s (%s)",
+			 (unsigned long long)s->data.images, dtn_plural(s->data.images),
+			 s->data.width, s->data.height, s->data.colours,
 			 (unsigned long long)dtn_unet_parameters(&s->settings.unet),
 			 r->net.backend->name, r->net.backend->detail);
 	if (s->settings.conditional)
 		dtn_say("%d classes", s->data.classes.list.n);
-	dtn_say("%llu images of %dx%dx%d, %u of them held back; %llu bytes in memory, %llu spooled",
-		(unsigned long long)s->data.images, s->data.width, s->data.height, s->data.colours,
-		r->split.helds, (unsigned long long)s->data.keep.memory,
+	dtn_say("%llu image%s of %dx%dx%d, %u held back; %llu bytes in memory, %llu spooled",
+		(unsigned long long)s->data.images, dtn_plural(s->data.images), s->data.width,
+		s->data.height, s->data.colours, r->split.helds,
+		(unsigned long long)s->data.keep.memory,
 		(unsigned long long)s->data.keep.spooled);
-	dtn_say("%llu parameters; %d slices of %d images a step; seed %llu",
-		(unsigned long long)dtn_unet_parameters(&s->settings.unet), r->slices, r->slice,
+	dtn_say("%llu parameters; %d slice%s of %d image%s a step; seed %llu",
+		(unsigned long long)dtn_unet_parameters(&s->settings.unet), r->slices,
+		dtn_plural((uint64_t)r->slices), r->slice, dtn_plural((uint64_t)r->slice),
 		(unsigned long long)s->settings.seed);
-	dtn_say("device %s, %s, in %s; %d threads", r->net.backend->name, r->net.backend->detail,
-		dtn_type_name(r->graph.type), r->net.workers);
+	dtn_say("device %s, %s, in %s; %d thread%s", r->net.backend->name, r->net.backend->detail,
+		dtn_type_name(r->graph.type), r->net.workers, dtn_plural((uint64_t)r->net.workers));
 }
 
 static void load_validation(struct dtn_session *s, int threads)
