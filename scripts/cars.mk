@@ -7,6 +7,9 @@
 # leaves nothing that looks finished; interrupted training goes on where it was.  Sampling is in
 # four parts, which together are the 64 images that dtn-sample -n 64 makes; they may run side by
 # side.
+here := $(dir $(lastword $(MAKEFILE_LIST)))
+export PATH := $(PATH):$(here)../build/opt/bin
+
 IMAGES = cars
 SIZE   = 32
 TIME   = 30m
@@ -21,7 +24,7 @@ $(PARTS:%=cars-%.dtn): cars-%.dtn: cars.dtn
 	dtn-sample --first $* -n 16 -j 1 -o $@ $<
 
 cars-loss.png: cars.dtn
-	$(dir $(lastword $(MAKEFILE_LIST)))plot-loss cars.tsv $@
+	$(here)plot-loss cars.tsv $@
 
 cars.dtn: cars-train.dtn cars-val.dtn
 	dtn-train --flip --val cars-val.dtn --time $(TIME) $(if $(wildcard $@.ckpt),--resume) \

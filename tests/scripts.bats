@@ -100,6 +100,8 @@ drawn() { [ "$(wc -c < "$1")" -gt 12000 ] || fail "$1 has $(wc -c < "$1") bytes"
 	cmp <(unpng at-once.png) <(unpng cars.png)
 	touch cars-16.dtn
 	same "what is made again" "dtn-cat" "$(run_make -n | cut -d ' ' -f 1)"
+	rm cars-16.dtn
+	PATH=/usr/bin:/bin run_make cars-16.dtn         # of programs that are built, not installed
 }
 
 @test "a wrong argument: how the script is called, before anything is done" {
