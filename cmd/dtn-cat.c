@@ -34,7 +34,7 @@ static const struct dtn_option options[] = {
 static const struct dtn_command command = {
 	"[OPTION]... [STREAM]...",
 	"Join streams of samples, or take a part of them, or shuffle them.", options,
-	DTN_THREADS | DTN_STREAM_OUT
+	DTN_THREADS | DTN_STREAM_IN | DTN_STREAM_OUT
 };
 
 struct job {
@@ -140,8 +140,8 @@ static void begin(struct job *job, struct dtn_writer *out, struct dtn_meta *meta
 		  struct dtn_prov *prov, uint32_t chunk_size, bool changed)
 {
 	if (changed && !job->args.no_prov)
-		dtn_prov_add(prov, job->args.argc, job->args.argv, "--max-mem=", job->args.operands,
-			     job->args.operand);
+		dtn_prov_add(prov, job->args.argc, job->args.argv, "--max-mem= --max-record=",
+			     job->args.operands, job->args.operand);
 	dtn_writer_chunk_size(out, chunk_size);
 	dtn_write_segment(out, DTN_SAMPLES, meta, prov);
 }

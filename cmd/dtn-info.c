@@ -19,13 +19,12 @@ static const struct dtn_option options[] = {
 	{ "json", 0, NULL, "print one JSON document" },
 	{ "dump", 0, "TENSOR", "write the bytes of one tensor: NAME or ROLE:NAME" },
 	{ "devices", 0, NULL, "list what can compute here" },
-	{ "max-record", 0, "SIZE", "refuse records larger than this (default: 1G)" },
 	{ NULL, 0, NULL, NULL }
 };
 
 static const struct dtn_command command = {
 	"[OPTION]... [STREAM...]", "say what is in a stream of samples or a model", options,
-	DTN_OUTPUT | DTN_THREADS
+	DTN_OUTPUT | DTN_THREADS | DTN_STREAM_IN
 };
 
 /* --- in words ----------------------------------------------------------------------------- */
@@ -224,7 +223,6 @@ static bool dump(struct dtn_reader *in, const char *name, struct dtn_output *out
 struct job {
 	enum mode mode;
 	const char *tensor;
-	uint64_t most;
 	int threads;
 };
 
@@ -239,7 +237,6 @@ static struct dtn_reader *open_streams(const struct job *job, int operands, char
 {
 	struct dtn_reader *in = dtn_reader_open(operands, operand, DTN_ANY);
 
-	dtn_reader_limit(in, job->most);
 	dtn_reader_threads(in, job->threads);
 	return in;
 }
@@ -294,7 +291,7 @@ static void dump_to(const struct job *job, const struct dtn_args *args)
 
 int main(int argc, char **argv)
 {
-	struct job job = { .most = 1 << 30 };
+	struct job job = { 0 };
 	struct dtn_args args;
 	const char *name;
 
@@ -307,11 +304,9 @@ int main(int argc, char **argv)
 			choose(&job, JSON);
 		} else if (!strcmp(name, "devices")) {
 			choose(&job, DEVICES);
-		} else if (!strcmp(name, "dump")) {
+		} else {
 			choose(&job, DUMP);
 			job.tensor = args.value;
-		} else {
-			job.most = dtn_args_size(&args);
 		}
 	job.threads = args.threads ? args.threads : 1;
 	if (job.mode == DEVICES && args.operands > 0)

@@ -27,7 +27,7 @@ static const struct dtn_option options[] = {
 
 static const struct dtn_command command = {
 	"-t T,T,...|--random|--pure [OPTION]... [STREAM...]", "add noise to images", options,
-	DTN_OUTPUT | DTN_THREADS | DTN_SEED | DTN_STREAM_OUT
+	DTN_OUTPUT | DTN_THREADS | DTN_SEED | DTN_STREAM_IN | DTN_STREAM_OUT
 };
 
 struct job {
@@ -286,7 +286,8 @@ static void begin_segment(struct job *job)
 		dtn_meta_set(&meta, "noise.frames", "%d", job->times);
 	dtn_prov_merge(&prov, dtn_reader_prov(job->in));
 	if (!a->no_prov)
-		dtn_prov_add(&prov, a->argc, a->argv, "--model=", a->operands, a->operand);
+		dtn_prov_add(&prov, a->argc, a->argv, "--model= --max-record=", a->operands,
+			     a->operand);
 	dtn_write_segment(job->writer, DTN_SAMPLES, &meta, &prov);
 	dtn_meta_release(&meta);
 	dtn_prov_release(&prov);

@@ -36,14 +36,14 @@ static const struct dtn_option options[] = {
 
 static const struct dtn_command command = {
 	"[OPTION]... [STREAM...]", "Make a PNG picture of samples.", options,
-	DTN_OUTPUT | DTN_THREADS
+	DTN_OUTPUT | DTN_THREADS | DTN_STREAM_IN
 };
 
 /* How long an animation's last frame stays, in seconds, and what of it is kept in memory. */
 enum { PAUSE = 2, SPOOL_BYTES = 64 << 20 };
 
 /* Options that change nothing in a picture. */
-static const char idle[] = "--each= --max-pixels= --field=";
+static const char idle[] = "--each= --max-pixels= --max-record= --field=";
 
 struct job {
 	struct dtn_args args;

@@ -43,7 +43,7 @@ static const struct dtn_option options[] = {
 
 static const struct dtn_command command = {
 	"[OPTION]... [MODEL]", "make images with a model", options,
-	DTN_OUTPUT | DTN_THREADS | DTN_SEED | DTN_STREAM_OUT
+	DTN_OUTPUT | DTN_THREADS | DTN_SEED | DTN_STREAM_IN | DTN_STREAM_OUT
 };
 
 struct wishes {
@@ -370,7 +370,7 @@ static void run(struct wishes *w, const struct dtn_args *args, struct sink *sink
 	describe_start(&meta, w, &from);
 	if (!args->no_prov)
 		dtn_prov_add(&model.prov, args->argc, args->argv,
-			     "--batch= -b= --device=", args->operands, args->operand);
+			     "--batch= -b= --device= --max-record=", args->operands, args->operand);
 	sink->image = (struct dtn_shape){
 		4, { 1, model.unet.height, model.unet.width, model.unet.colours }
 	};

@@ -39,7 +39,7 @@ static const struct dtn_option options[] = {
 static const struct dtn_command command = {
 	"-o MODEL [OPTION]... [STREAM]...",
 	"Train a denoising diffusion model on the images of sample streams.",
-	options, DTN_OUTPUT | DTN_THREADS | DTN_SEED | DTN_STREAM_OUT
+	options, DTN_OUTPUT | DTN_THREADS | DTN_SEED | DTN_STREAM_IN | DTN_STREAM_OUT
 };
 
 /* --val 0.1 holds images back, --val NAME reads them. */

@@ -10,13 +10,15 @@
 #include <string.h>
 #include <zstd.h>
 
+uint64_t dtn_max_record = 1 << 30;
+
 struct dtn_reader *dtn_reader_open(int operands, char *const *operand, enum dtn_kind kind)
 {
 	struct dtn_reader *r = dtn_alloc(1, sizeof(*r));
 
 	dtn_source_open(&r->source, operands, operand);
 	r->wanted = kind;
-	r->most = 1 << 30;
+	r->most = dtn_max_record;
 	r->threads = 1;
 	r->place = -1;
 	return r;

@@ -6,6 +6,8 @@
  */
 #include "lib/options.h"
 
+#include "format/dtn.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,6 +22,7 @@ static const struct { int flags; struct dtn_option option; } common[] = {
 	{ DTN_OUTPUT, { "force", 0, NULL, "write binary data even to a terminal" } },
 	{ DTN_THREADS, { "threads", 'j', "N", "use N threads in all; 0: one per processor" } },
 	{ DTN_SEED, { "seed", 0, "S", "seed of the random numbers (default: 0)" } },
+	{ DTN_STREAM_IN, { "max-record", 0, "SIZE", "refuse larger records (default: 1G)" } },
 	{ DTN_STREAM_OUT, { "level", 'z', "LEVEL", "zstd level, -5 to 19 (default: 1)" } },
 	{ DTN_STREAM_OUT, { "no-prov", 0, NULL, "do not record this command in the output" } },
 	{ 0, { "quiet", 'q', NULL, "only errors; twice: nothing" } },
@@ -199,6 +202,8 @@ static void handle(struct dtn_args *a)
 			a->threads = dtn_cores();
 	} else if (!strcmp(a->name, "seed")) {
 		a->seed = dtn_args_natural(a, 0, UINT64_MAX);
+	} else if (!strcmp(a->name, "max-record")) {
+		dtn_max_record = dtn_args_size(a);
 	} else if (!strcmp(a->name, "level")) {
 		a->level = (int)dtn_args_int(a, -5, 19);
 	} else if (!strcmp(a->name, "no-prov")) {

@@ -34,7 +34,8 @@ enum {
 	DTN_OUTPUT = 1,         /* -o FILE and --force (write binary to a terminal) */
 	DTN_THREADS = 2,        /* -j N */
 	DTN_SEED = 4,           /* --seed S */
-	DTN_STREAM_OUT = 8      /* --no-prov, -z LEVEL: the program writes a stream */
+	DTN_STREAM_OUT = 8,     /* --no-prov, -z LEVEL: the program writes a stream */
+	DTN_STREAM_IN = 16      /* --max-record SIZE: it reads one */
 };
 
 struct dtn_command {

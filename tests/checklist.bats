@@ -56,7 +56,7 @@ unknown_option() {
 bad_numbers() {
 	local text
 	for text in '--max-mem 12Q' '--max-mem -1' '--max-mem 99999999999999999999' '--seed x' '-j 0x' \
-		'-j -1' '--threads=1025' '--seed=18446744073709551616' '-z 20' '-z -6' '-z 1x'; do
+		'--max-record 1T' '-j -1' '--threads=1025' '--seed=18446744073709551616' '-z 20' '-z -6' '-z 1x'; do
 		# shellcheck disable=SC2086
 		fails 2 "^$1: (${text/=/ }: wants |unknown option '${text%%[ =]*}')" "$1" $text
 	done
@@ -410,6 +410,14 @@ is_zstd() {
 	same kind "f: dtn tensor stream version 1.0, $kind" "$(file -m "$ROOT/format/dtn.magic" f)"
 }
 binaries() { [ $out = stream ] || [ $out = file ]; }
+record_limit() {
+	fails 3 ': record 0: record exceeds --max-record \(7 bytes\)$' go "$1" --max-record 7 $(o) $operand
+	make_with "$1" a
+	make_with "$1" b --max-record 1M
+	cmp a b
+}
+@test "records larger than --max-record are refused" { each readers record_limit; }
+
 @test "26: streams are zstd files, known to file(1)" { each binaries is_zstd; }
 
 @test "26: the description for file(1) is that of the page" {

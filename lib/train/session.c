@@ -183,8 +183,8 @@ static void forget_time(struct dtn_meta *meta)
 
 /* Options that do not change what the model of a given step is. */
 static const char no_effect[] =
-	"--log= --max-mem= --resume --steps= --epochs= --time= --save-every= --val-every= "
-	"--device= --sample-every= --sample-to=";
+	"--log= --max-mem= --max-record= --resume --steps= --epochs= --time= --save-every= "
+	"--val-every= --device= --sample-every= --sample-to=";
 
 /* What the file says besides the weights.  The order of the keys is that of the first run. */
 static void describe(struct dtn_session *s)
