@@ -266,6 +266,8 @@ struct dtn_schedule_config dtn_schedule_of_model(const char *path)
 	struct dtn_reader *reader = dtn_model_open(&model, path);
 	struct dtn_schedule_config config = model.schedule;
 
+	while (dtn_next_segment(reader))
+		;
 	dtn_reader_close(reader);
 	dtn_model_release(&model);
 	return config;

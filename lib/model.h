@@ -36,7 +36,7 @@ void dtn_schedule_from_meta(struct dtn_schedule_config *, const struct dtn_meta 
 struct dtn_reader *dtn_model_open(struct dtn_model *, const char *path);
 void dtn_model_release(struct dtn_model *);
 
-/* Open it and close it again: only its schedule. */
+/* Read it to its end, so that damage is noticed, but keep only its schedule. */
 struct dtn_schedule_config dtn_schedule_of_model(const char *path);
 
 /* --- tensors: lib/weights.c ------------------------------------------------------------------- */

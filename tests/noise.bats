@@ -156,6 +156,8 @@ meta() { dtn-info --json "$2" | jq -r --arg k "$1" '.meta[$k] // "none"'; }
 	fails 3 '^dtn-noise: in: expected a model, found samples$' dtn-noise -t 1 --model in -o f in
 	fails 1 'No such file' dtn-noise -t 1 --model missing -o f in
 	fails 2 'given twice' dtn-noise -t 1 --model - -o f - < m
+	head -c -1 m > cut
+	fails 3 '^dtn-noise: cut: truncated' dtn-noise -t 1 --model cut -o f in
 	[ ! -e f ]
 }
 

@@ -156,4 +156,7 @@ golden() {
 	dtn-train -q -o m --channels 8 --mult 1 --groups 4 --steps 1 -b 4 s
 	head -c 200 m > cut
 	fails 3 'truncated' dtn-schedule cut
+	head -c -1 m > cut
+	fails 3 'truncated' dtn-schedule cut
+	fails 3 'record exceeds --max-record' dtn-schedule --max-record 7 m
 }
