@@ -24,17 +24,11 @@ static char *const standard_input[] = { dash };
 
 void dtn_source_open(struct dtn_source *s, int operands, char *const *operand)
 {
-	int dashes = 0;
-
 	memset(s, 0, sizeof(*s));
 	s->fd = -1;
 	s->name = "stdin";
 	s->operands = operands ? operands : 1;
 	s->operand = operands ? operand : standard_input;
-	for (int i = 0; i < operands; i++)
-		dashes += !strcmp(operand[i], "-");
-	if (dashes > 1)
-		dtn_die(DTN_USAGE, "standard input given twice");
 }
 
 static void close_input(struct dtn_source *s)

@@ -219,6 +219,16 @@ static void handle(struct dtn_args *a)
 	}
 }
 
+static void check_operands(const struct dtn_args *a)
+{
+	int dashes = 0;
+
+	for (int i = 0; i < a->operands; i++)
+		dashes += !strcmp(a->operand[i], "-");
+	if (dashes > 1)
+		dtn_usage("standard input given twice");
+}
+
 const char *dtn_args_next(struct dtn_args *a)
 {
 	for (;;) {
@@ -226,8 +236,10 @@ const char *dtn_args_next(struct dtn_args *a)
 		bool ours = false;
 		a->value = NULL;
 		o = parse(a);
-		if (!o)
+		if (!o) {
+			check_operands(a);
 			return NULL;
+		}
 		for (int k = 0; k < COMMONS; k++)
 			ours |= o == &common[k].option;
 		if (!ours)

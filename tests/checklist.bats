@@ -106,6 +106,7 @@ input_twice() {
 		fails 2 "^$1: standard input given twice$" go "$1" -o f - - < "$operand"
 	else
 		fails 2 "^$1: standard input given twice$" go "$1" - - < "$operand"
+		[ ! -s "$BATS_TEST_TMPDIR/.out" ]
 	fi
 }
 multiple() { readers && [[ $("$program" --dump-options | head -n 1) == *STREAM*...* ]]; }
