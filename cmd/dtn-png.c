@@ -197,9 +197,8 @@ static void frames(struct job *job)
 		dtn_reader_die(job->in, "still images: --animate wants trajectories "
 			       "(dtn-sample --trace)");
 	if (job->frames && n != job->frames)
-		dtn_reader_die(job->in, "segment %d: trajectories of %llu frames, expected %llu",
-			       job->segment, (unsigned long long)n,
-			       (unsigned long long)job->frames);
+		dtn_reader_die(job->in, "trajectories of %llu frames, expected %llu",
+			       (unsigned long long)n, (unsigned long long)job->frames);
 	job->frames = n;
 }
 
@@ -207,8 +206,8 @@ static void frames(struct job *job)
 static void check_frames(const struct job *job)
 {
 	if (job->animate && job->grid.images % job->frames != 0)
-		dtn_reader_die(job->in, "segment %d: its trajectories of %llu frames are not "
-			       "whole", job->segment, (unsigned long long)job->frames);
+		dtn_reader_die(job->in, "trajectories of %llu frames are not whole",
+			       (unsigned long long)job->frames);
 }
 
 /* n bytes at job->pixels, which are kept. */
@@ -265,7 +264,7 @@ static void write_file(struct job *job, uint64_t index, const uint8_t *image)
 static void take_record(struct job *job, const struct dtn_record *r)
 {
 	struct dtn_grid *g = &job->grid;
-	int i = dtn_shown(job->in, r, job->field, job->segment, g);
+	int i = dtn_shown(job->in, r, job->field, g);
 	const struct dtn_tensor *t = &r->tensor[i];
 	uint64_t bytes, all = g->images + t->dim[0];
 	uint64_t shown = job->animate ? (all + job->frames - 1) / job->frames : all;

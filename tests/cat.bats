@@ -331,19 +331,20 @@ held() {
 @test "what does not fit together" {
 	stream -n 2 -s 8x8x1 > a
 	stream -n 2 -s 8x9x1 > b
-	fails 3 '^dtn-cat: b: record 0: segment 2: incompatible field "image": u8 \[N,8,9,1\], expected u8 \[N,8,8,1\]$' \
+	fails 3 '^dtn-cat: b: record 0: incompatible field "image": u8 \[N,8,9,1\], expected u8 \[N,8,8,1\]$' \
 		dtn-cat -o o a b
 	stream -n 2 -s 8x8x1 -t f32 > b
-	fails 3 'segment 2: incompatible field "image": f32 \[N,8,8,1\], expected u8' dtn-cat -o o a b
-	fails 3 'segment 3: incompatible' dtn-cat --shuffle 1 -o o a a b
+	fails 3 'incompatible field "image": f32 \[N,8,8,1\], expected u8' dtn-cat -o o a b
+	cat a a b > all
+	fails 3 '^dtn-cat: all: segment 3: record 0: incompatible' dtn-cat --shuffle 1 -o o all
 	stream -n 2 -s 8x8x1 -l > b
-	fails 3 'segment 2: fields "image", "label", expected "image"$' dtn-cat -o o a b
-	fails 3 'segment 2: fields "image", expected "image", "label"$' dtn-cat -o o b a
+	fails 3 'b: record 0: fields "image", "label", expected "image"$' dtn-cat -o o a b
+	fails 3 'a: record 0: fields "image", expected "image", "label"$' dtn-cat -o o b a
 	stream -n 2 -s 8x8x1 -m image.range=-1,1 > b
-	fails 3 '^dtn-cat: b: segment 2: image.range is -1,1, expected none$' dtn-cat -o o a b
+	fails 3 '^dtn-cat: b: image.range is -1,1, expected none$' dtn-cat -o o a b
 	stream -n 2 -s 8x8x1 -m sample.frames=2 > b
-	fails 3 'segment 2: sample.frames is 2, expected none' dtn-cat -o o a b
-	fails 3 'segment 2: sample.frames is not there, expected 2' dtn-cat -o o b a
+	fails 3 'b: sample.frames is 2, expected none' dtn-cat -o o a b
+	fails 3 'a: sample.frames is not there, expected 2' dtn-cat -o o b a
 	[ ! -e o ]
 	stream -n 2 -s 8x8x1 -m sample.frames=0 > b
 	fails 3 'sample.frames: no number of frames: 0' dtn-cat -o o b
@@ -368,7 +369,7 @@ held() {
 	stream -n 30 -s 4x4x1 -m noise.frames=5 | dtn-cat --skip 5 > o
 	same "of timesteps, too" "25 26 27 28 29" "$(numbers o)"
 	stream -n 29 -s 4x4x1 -m sample.frames=5 > t
-	fails 3 '^dtn-cat: t: segment 1: 29 samples are no whole trajectories of 5 frames$' dtn-cat -o o t
+	fails 3 '^dtn-cat: t: 29 samples are no whole trajectories of 5 frames$' dtn-cat -o o t
 	fails 3 'no whole trajectories' dtn-cat --shuffle 1 -o o t
 }
 

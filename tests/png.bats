@@ -163,7 +163,7 @@ setup() { cd "$BATS_TEST_TMPDIR"; }
 @test "images of another size, of another type, none at all" {
 	stream -n 2 -s 8x8x1 > a
 	stream -n 2 -s 8x9x1 > b
-	fails 3 '^dtn-png: b: record 0: segment 2: incompatible field "image": \[2,8,9,1\], expected' dtn-png a b
+	fails 3 '^dtn-png: b: record 0: incompatible field "image": \[2,8,9,1\], expected' dtn-png a b
 	stream -n 2 -s 8x8x3 > b
 	fails 3 'incompatible field' dtn-png a b
 	stream -n 0 > none

@@ -39,8 +39,7 @@ static int choose(const struct dtn_reader *in, const struct dtn_record *r, const
 
 /* Is it [N,H,W,C] of one or three channels, of a type that we know, and of the size of the
  * others? */
-static void check(const struct dtn_reader *in, const struct dtn_tensor *t, int segment,
-		  struct dtn_grid *g)
+static void check(const struct dtn_reader *in, const struct dtn_tensor *t, struct dtn_grid *g)
 {
 	if (!t->batched || t->rank != 4 || (t->dim[3] != 1 && t->dim[3] != 3) || t->dim[1] == 0 ||
 	    t->dim[2] == 0 || t->dim[1] > INT_MAX || t->dim[2] > INT_MAX)
@@ -50,19 +49,18 @@ static void check(const struct dtn_reader *in, const struct dtn_tensor *t, int s
 			       dtn_type_name(t->type));
 	if (g->height && (t->dim[1] != g->height || t->dim[2] != g->width ||
 			  (int)t->dim[3] != g->channels))
-		dtn_reader_die(in, "segment %d: incompatible field \"%s\": %s, expected "
-			       "[N,%u,%u,%d]", segment, t->name, shape_of(t), g->height,
-			       g->width, g->channels);
+		dtn_reader_die(in, "incompatible field \"%s\": %s, expected [N,%u,%u,%d]", t->name,
+			       shape_of(t), g->height, g->width, g->channels);
 	g->height = (uint32_t)t->dim[1];
 	g->width = (uint32_t)t->dim[2];
 	g->channels = (int)t->dim[3];
 }
 
 int dtn_shown(const struct dtn_reader *in, const struct dtn_record *r, const char *field,
-	      int segment, struct dtn_grid *g)
+	      struct dtn_grid *g)
 {
 	int i = choose(in, r, field);
 
-	check(in, &r->tensor[i], segment, g);
+	check(in, &r->tensor[i], g);
 	return i;
 }

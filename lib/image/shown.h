@@ -7,8 +7,8 @@
 
 /* The tensor of the record that is shown: the one called `field` or, without a name, results before
  * what they were made of.  The size of its images goes into the grid.  Dies where it is nothing
- * that can be shown, or of another size than the grid has already; `segment`: for that message. */
-int dtn_shown(const struct dtn_reader *, const struct dtn_record *, const char *field, int segment,
+ * that can be shown, or of another size than the grid has already. */
+int dtn_shown(const struct dtn_reader *, const struct dtn_record *, const char *field,
 	      struct dtn_grid *);
 
 #endif

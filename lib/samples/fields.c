@@ -44,8 +44,8 @@ void dtn_fields_segment(struct dtn_fields *f, const struct dtn_reader *in)
 		if (f->segments == 1)
 			f->said[i] = text ? dtn_strdup(text) : NULL;
 		else if (!same_text(text, f->said[i]))
-			dtn_reader_die(in, "segment %d: %s is %s, expected %s", f->segments,
-				       fixed[i], text ? text : "not there",
+			dtn_reader_die(in, "%s is %s, expected %s", fixed[i],
+				       text ? text : "not there",
 				       f->said[i] ? f->said[i] : "none");
 	}
 	f->frames = f->said[TRACE] ? frames_of(in, fixed[TRACE], f->said[TRACE]) :
@@ -107,12 +107,12 @@ static void compare(const struct dtn_fields *f, const struct dtn_reader *in,
 	for (int i = 0; same && i < f->n; i++)
 		same = same_field(&r->tensor[i], &f->tensor[i]);
 	if (!same)
-		dtn_reader_die(in, "segment %d: fields %s, expected %s", f->segments,
-			       names_text(r->tensors, r->tensor), names_text(f->n, f->tensor));
+		dtn_reader_die(in, "fields %s, expected %s", names_text(r->tensors, r->tensor),
+			       names_text(f->n, f->tensor));
 	for (int i = 0; i < f->n; i++)
 		if (!same_shape(&r->tensor[i], &f->tensor[i]))
-			dtn_reader_die(in, "segment %d: incompatible field \"%s\": %s, expected %s",
-				       f->segments, f->tensor[i].name, shape_text(&r->tensor[i]),
+			dtn_reader_die(in, "incompatible field \"%s\": %s, expected %s",
+				       f->tensor[i].name, shape_text(&r->tensor[i]),
 				       shape_text(&f->tensor[i]));
 }
 

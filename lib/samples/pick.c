@@ -14,8 +14,8 @@ void dtn_pick_segment(struct dtn_pick *p, const struct dtn_reader *in)
 void dtn_pick_end(const struct dtn_pick *p, const struct dtn_reader *in)
 {
 	if (p->samples % p->fields.frames != 0)
-		dtn_reader_die(in, "segment %d: %llu samples are no whole trajectories of %llu "
-			       "frames", p->fields.segments, (unsigned long long)p->samples,
+		dtn_reader_die(in, "%llu samples are no whole trajectories of %llu frames",
+			       (unsigned long long)p->samples,
 			       (unsigned long long)p->fields.frames);
 }
 

@@ -77,9 +77,9 @@ static void compare(const struct dtn_data *d, const struct dtn_tensor *t)
 	if ((int)t->dim[1] == d->height && (int)t->dim[2] == d->width &&
 	    (int)t->dim[3] == d->colours)
 		return;
-	dtn_reader_die(d->reader, "segment %d: incompatible field \"%s\": %dx%dx%d after %dx%dx%d",
-		       d->segment, t->name, (int)t->dim[2], (int)t->dim[1], (int)t->dim[3],
-		       d->width, d->height, d->colours);
+	dtn_reader_die(d->reader, "incompatible field \"%s\": %dx%dx%d after %dx%dx%d", t->name,
+		       (int)t->dim[2], (int)t->dim[1], (int)t->dim[3], d->width, d->height,
+		       d->colours);
 }
 
 /* Before a record of this segment is kept: is it like those before? */
@@ -90,14 +90,13 @@ static void compare_noise(const struct dtn_data *d, const struct dtn_record *r)
 	if (d->clean)
 		return;
 	if (d->noised != is_noised(d, r))
-		dtn_reader_die(d->reader, d->noised ? "segment %d: images without noise after "
-			       "some with noise" : "segment %d: images with noise after some "
-			       "without", d->segment);
+		dtn_reader_die(d->reader, d->noised ? "images without noise after some with noise" :
+			       "images with noise after some without");
 	if (!d->noised)
 		return;
 	dtn_schedule_from_meta(&own, dtn_reader_meta(d->reader), dtn_reader_name(d->reader));
 	if (memcmp(&own, &d->schedule, sizeof(own)) && !dtn_schedule_same(&own, &d->schedule))
-		dtn_reader_die(d->reader, "segment %d: noise of another schedule", d->segment);
+		dtn_reader_die(d->reader, "noise of another schedule");
 }
 
 static bool next_segment(struct dtn_data *d)

@@ -26,7 +26,7 @@ struct dtn_data {
 	int32_t *timestep;              /* of each image, where it came with noise */
 	struct dtn_reader *reader;      /* between open and load */
 	const struct dtn_record *first; /* the one that open has found, for load */
-	int segment;                    /* number of the one being read, for messages */
+	int segment;                    /* number of the one being read */
 	struct dtn_meta meta;           /* of the first segment */
 	struct dtn_prov prov;           /* of all segments */
 	struct dtn_known classes;       /* of the images, if wanted */
