@@ -61,8 +61,8 @@ struct job {
 	struct dtn_prov prov;
 	char *commands;                 /* history, once it is needed */
 
-	uint64_t frames;                /* --animate: of each trajectory */
-	struct dtn_spool spool;         /* and all of them, [N,frames,H,W,C] */
+	uint64_t frames;                /* of each trajectory; 0: still images */
+	struct dtn_spool spool;         /* --animate: all of them, [N,frames,H,W,C] */
 
 	uint8_t *pixels;                /* [N,H,W,C] of the grid, or of one record or frame */
 	uint64_t room;                  /* bytes there */
@@ -183,23 +183,23 @@ static uint64_t length(const struct job *job)
 	return n > 0 && n <= INT_MAX && !*end ? (uint64_t)n : 0;
 }
 
-/* Such are shown as a row, as long as the first segment says, or moving. */
+/* Such are shown as a row or moving, all of one length; --each and --columns ask for no rows. */
 static void frames(struct job *job)
 {
 	uint64_t n = length(job);
 
-	if (!job->animate) {
-		if (!job->grid.columns)
-			job->grid.columns = (uint32_t)n;
-		return;
-	}
-	if (n == 0)
+	if (job->animate && n == 0)
 		dtn_reader_die(job->in, "still images: --animate wants trajectories "
 			       "(dtn-sample --trace)");
-	if (job->frames && n != job->frames)
-		dtn_reader_die(job->in, "trajectories of %llu frames, expected %llu",
-			       (unsigned long long)n, (unsigned long long)job->frames);
-	job->frames = n;
+	if (job->segment == 1)
+		job->frames = n;
+	if (n == job->frames || (!job->animate && (job->each || job->grid.columns)))
+		return;
+	if (n == 0 || job->frames == 0)
+		dtn_reader_die(job->in, "trajectories and still images together want --columns or "
+			       "--each");
+	dtn_reader_die(job->in, "trajectories of %llu frames, expected %llu",
+		       (unsigned long long)n, (unsigned long long)job->frames);
 }
 
 /* Has the segment whole trajectories?  Else those that follow would be out of step. */
@@ -306,6 +306,8 @@ static void write_grid(struct job *job)
 {
 	struct dtn_grid *g = &job->grid;
 
+	if (!g->columns)
+		g->columns = (uint32_t)job->frames;
 	if (!dtn_grid_init(g) || g->picture_height * g->picture_width > job->max_pixels)
 		too_large(job);
 	dtn_say("%llu image%s, %u in a row, %llux%llu pixels", (unsigned long long)g->images,

@@ -79,6 +79,20 @@ setup() { cd "$BATS_TEST_TMPDIR"; }
 	same "--columns wins" "2 3 1" "$(unpng a.png | head -n 1)"
 }
 
+@test "rows of different lengths want --columns or --each" {
+	stream -n 6 -s 1x1x1 -m sample.frames=3 > three
+	stream -n 6 -s 1x1x1 -m sample.frames=2 > two
+	stream -n 6 -s 1x1x1 > still
+	fails 3 '^dtn-png: two: trajectories of 2 frames, expected 3$' dtn-png three two
+	fails 3 '^dtn-png: still: trajectories and still images together want --columns or --each$' \
+		dtn-png three still
+	fails 3 '^dtn-png: three: trajectories and still' dtn-png still three
+	dtn-png --columns 6 --pad 0 three two still > a.png
+	same size "6 3 1" "$(unpng a.png | head -n 1)"
+	dtn-png --each d three two still
+	same files 18 "$(ls d | wc -l)"
+}
+
 @test "--each writes numbered files, grey ones grey, and makes the folder" {
 	stream -n 11 -s 2x2x1 | dtn-png --each d > out
 	[ ! -s out ]
