@@ -252,6 +252,9 @@ static void list(const struct job *job, FILE *out, int operands, char *const *op
 		dtn_summary_json(out, &s);
 	else
 		print_list(out, &s, dtn_reader_name(in));
+	if (s.classes_differ)
+		dtn_warn("%s: segments number their classes differently; dtn-cat makes one list",
+			 dtn_reader_name(in));
 	dtn_summary_release(&s);
 	dtn_reader_close(in);
 }

@@ -88,6 +88,27 @@ static void add_record(struct dtn_summary *s, struct dtn_reader *in, const struc
 	}
 }
 
+static bool begins(const char *list, const char *with)
+{
+	size_t n = strlen(with);
+
+	return !strncmp(list, with, n) && (list[n] == '\0' || list[n] == ',');
+}
+
+/* dtn-cat makes each list of classes the beginning of the next one: the longest has them all.
+ * Where that is not so, a number means another class in another segment. */
+static void add_classes(struct dtn_summary *s, const struct dtn_meta *meta)
+{
+	const char *known = dtn_meta_get(&s->meta, "labels"), *list = dtn_meta_get(meta, "labels");
+
+	if (!list)
+		return;
+	if (!known || begins(list, known))
+		dtn_meta_set(&s->meta, "labels", "%s", list);
+	else if (!begins(known, list))
+		s->classes_differ = true;
+}
+
 void dtn_summary_add(struct dtn_summary *s, struct dtn_reader *in)
 {
 	const struct dtn_record *r;
@@ -98,6 +119,8 @@ void dtn_summary_add(struct dtn_summary *s, struct dtn_reader *in)
 		s->minor = dtn_reader_minor(in);
 		if (s->segments++ == 0)
 			dtn_meta_copy(&s->meta, dtn_reader_meta(in));
+		else
+			add_classes(s, dtn_reader_meta(in));
 		dtn_prov_merge(&s->prov, dtn_reader_prov(in));
 		while ((r = dtn_next_record(in)))
 			add_record(s, in, r);

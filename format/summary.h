@@ -22,7 +22,8 @@ struct dtn_summary {
 	uint64_t parameters;            /* elements of tensors of role param */
 	uint64_t more;                  /* tensors that found no place in the table */
 	struct dtn_field *field;        /* in the order of their first appearance */
-	struct dtn_meta meta;           /* of the first segment */
+	struct dtn_meta meta;           /* of the first segment; "labels" is the longest list */
+	bool classes_differ;            /* no list that all the others begin */
 	struct dtn_prov prov;           /* of all */
 };
 

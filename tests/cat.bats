@@ -268,6 +268,13 @@ held() {
 	head -c "$(wc -c < a)" o | cmp - a
 	tail -c +$(($(wc -c < a) + 1)) o > second
 	same "the later list" "cat,dog,cow,hen,eel" "$(value second labels)"
+	same "dtn-info tells the longest" "cat,dog,cow,hen,eel" "$(value o labels)"
+	same "in any order" "cat,dog,cow,hen,eel" "$(cat second a | value - labels)"
+	dtn-info o 2> err > said
+	[ ! -s err ]
+	cat a b | dtn-info 2> err > said
+	same warning "dtn-info: warning: stdin: segments number their classes differently; dtn-cat makes one \
+list" "$(cat err)"
 	images o | cmp - <(cat a b | dtn-info --dump image)
 	same "the first as it was; a run where labels changed" "dtn-cat" "$(runs second)"
 	same "no run where nothing changed" "" "$(runs a)"
