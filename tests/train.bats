@@ -144,6 +144,11 @@ json() { dtn-info --json "$2" | grep -oE "\"$1\": *\"[^\"]*\"" | sed 's/.*: *"\(
 	train --classes --steps 3 -o b.dtn s t
 	same names a,b,c,d,e,f,g,h,i,j,k "$(json labels b.dtn)"
 	same classes 11 "$(json unet.classes b.dtn)"
+	# without classes a model keeps what all its images say
+	train --steps 1 -o plain.dtn s s
+	same "the same names" a,b,c,d,e,f,g,h,i,j "$(json labels plain.dtn)"
+	train --steps 1 -o plain.dtn s t
+	same "names of some" "" "$(json labels plain.dtn)"
 	# without names they are numbers
 	labelled "" n
 	train --classes --steps 3 -o n.dtn n

@@ -108,6 +108,8 @@ static bool next_segment(struct dtn_data *d)
 		dtn_reader_die(d->reader, "frames of dtn-sample --trace; training wants images");
 	if (d->segment == 1)
 		dtn_meta_copy(&d->meta, dtn_reader_meta(d->reader));
+	else
+		dtn_meta_agree(&d->meta, dtn_reader_meta(d->reader));
 	dtn_known_segment(&d->classes, d->reader);
 	dtn_prov_merge(&d->prov, dtn_reader_prov(d->reader));
 	return true;

@@ -27,7 +27,7 @@ struct dtn_data {
 	struct dtn_reader *reader;      /* between open and load */
 	const struct dtn_record *first; /* the one that open has found, for load */
 	int segment;                    /* number of the one being read */
-	struct dtn_meta meta;           /* of the first segment */
+	struct dtn_meta meta;           /* what all segments say */
 	struct dtn_prov prov;           /* of all segments */
 	struct dtn_known classes;       /* of the images, if wanted */
 };
