@@ -436,6 +436,14 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 
 # --- what is refused ----------------------------------------------------------------------------------
 
+@test "attention at a size that no level has is warned of, where it was asked for" {
+	stream -n 4 -s 7x5x1 > s
+	train --mult 1,2 --groups 4 --attn 8,7,4 --steps 1 -o a.dtn s 2> err
+	same warning "dtn-train: warning: --attn 7: no level has this size; there are 8, 4" "$(cat err)"
+	train --mult 1,2 --groups 4 --steps 1 -o a.dtn s 2> err
+	[ ! -s err ]
+}
+
 @test "inputs that cannot be trained on" {
 	fails 3 'empty input' train -o a.dtn /dev/null
 	stream -n 0 -s 8x8x1 > s

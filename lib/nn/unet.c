@@ -22,8 +22,7 @@ int dtn_unet_padded(const struct dtn_unet *u, int side)
 	return (side + multiple - 1) / multiple * multiple;
 }
 
-/* The longer side of the images at level i. */
-static int resolution(const struct dtn_unet *u, int level)
+int dtn_unet_side(const struct dtn_unet *u, int level)
 {
 	int h = dtn_unet_padded(u, u->height), w = dtn_unet_padded(u, u->width);
 
@@ -33,7 +32,7 @@ static int resolution(const struct dtn_unet *u, int level)
 static bool attends(const struct dtn_unet *u, int level)
 {
 	for (int i = 0; i < u->attns; i++)
-		if (u->attn[i] == resolution(u, level))
+		if (u->attn[i] == dtn_unet_side(u, level))
 			return true;
 	return false;
 }
@@ -49,7 +48,7 @@ void dtn_unet_resize(struct dtn_unet *u, int height, int width)
 	u->attns = 0;
 	for (int i = 0; i < u->levels; i++)
 		if (at[i])
-			u->attn[u->attns++] = resolution(u, i);
+			u->attn[u->attns++] = dtn_unet_side(u, i);
 }
 
 static int channels(const struct dtn_graph *g, dtn_id x)

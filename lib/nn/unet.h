@@ -30,6 +30,9 @@ const char *dtn_unet_check(const struct dtn_unet *);
 /* Height or width inside the network: the next multiple of 2^(levels-1). */
 int dtn_unet_padded(const struct dtn_unet *, int side);
 
+/* The longer side of the images at a level, 0 .. levels-1. */
+int dtn_unet_side(const struct dtn_unet *, int level);
+
 /* The same network for images of another size: attention stays at the levels where it is. */
 void dtn_unet_resize(struct dtn_unet *, int height, int width);
 

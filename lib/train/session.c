@@ -66,6 +66,25 @@ static struct dtn_reader *settle(struct dtn_session *s, const struct dtn_setting
 	return reader;
 }
 
+/* The default suits many sizes and may fit none; what was asked for should fit. */
+static void check_attention(const struct dtn_settings *s)
+{
+	const struct dtn_unet *u = &s->unet;
+	char sides[DTN_MAX_LEVELS * 12];
+	int n = 0;
+
+	for (int i = 0; i < u->levels; i++)
+		n += sprintf(sides + n, i ? ", %d" : "%d", dtn_unet_side(u, i));
+	for (int k = 0, level; k < u->attns && dtn_settings_given(s, "attn"); k++) {
+		for (level = 0; level < u->levels; level++)
+			if (u->attn[k] == dtn_unet_side(u, level))
+				break;
+		if (level == u->levels)
+			dtn_warn("--attn %d: no level has this size; there are %s", u->attn[k],
+				 sides);
+	}
+}
+
 /* The size of the images joins the settings. */
 static void match_size(struct dtn_session *s)
 {
@@ -91,6 +110,7 @@ static void match_size(struct dtn_session *s)
 			d->colours, wrong);
 	if (wrong)
 		dtn_usage("%s", wrong);
+	check_attention(&s->settings);
 }
 
 /* The model that is continued or begun with says which classes there are, if it knows any. */
