@@ -463,6 +463,9 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 	stream -n 1 -s 4000x4000x3 > s
 	fails 3 'training on images of 4000x4000x3 wants .* GiB of memory' \
 		dtn-train --channels 512 -o a.dtn s
+	stream -n 1 -s 512x512x1 > s
+	fails 3 '^dtn-train: images of 512x512x1 are too large .* 128x128 positions .*dtn-load -s.*--mult' \
+		dtn-train --channels 4 -o a.dtn s
 	stream -n 1 -s 5000x2x1 > s
 	fails 3 'cannot train on images of 2x5000x1' train -o a.dtn s
 	head -c 1000 "$G" > s

@@ -1,10 +1,13 @@
-/* memory.c -- will it fit?  Asked before hours of reading and training, not after. */
+/* memory.c -- will it fit, into memory and into time?  Asked before hours of training. */
 #include "lib/train/memory.h"
 
 #include "lib/train/step.h"
 
 #include <stdio.h>
 #include <unistd.h>
+
+/* Of the middle block: 256x256 has 4096 with three levels. */
+enum { MOST_POSITIONS = 8192 };
 
 uint64_t dtn_memory(void)
 {
@@ -29,6 +32,19 @@ static _Noreturn void too_large(const struct dtn_settings *s, uint64_t wanted, u
 		"but there are %.1f: make them smaller (dtn-load -s) or the network",
 		s->unet.width, s->unet.height, s->unet.colours, (double)wanted / GiB,
 		(double)have / GiB);
+}
+
+void dtn_fit_attention(const struct dtn_unet *u)
+{
+	int h = dtn_unet_padded(u, u->height) >> (u->levels - 1);
+	int w = dtn_unet_padded(u, u->width) >> (u->levels - 1);
+
+	if (h * w > MOST_POSITIONS)
+		dtn_die(DTN_INPUT,
+			"images of %dx%dx%d are too large to train on with %d levels, which leave "
+			"%dx%d positions to attend to each other: make them smaller (dtn-load -s) "
+			"or give --mult more levels", u->width, u->height, u->colours, u->levels,
+			w, h);
 }
 
 /* Of a device's memory a part is kept for what is not counted: scratch, validation, the code. */

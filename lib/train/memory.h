@@ -12,6 +12,10 @@ uint64_t dtn_memory(void);
  * device with a queue has one. */
 int dtn_fit_memory(const struct dtn_settings *, const struct dtn_backend *, int type, int workers);
 
+/* Would a step end in reasonable time?  The work of the middle's attention grows with the square of
+ * its positions; too many of them: death with status 3. */
+void dtn_fit_attention(const struct dtn_unet *);
+
 /* Images a slice: on a device with a queue a batch, or a half, a third, ... if that is what fits;
  * else what the network wants. */
 int dtn_fit_slice(const struct dtn_settings *, const struct dtn_backend *, int type);

@@ -344,6 +344,7 @@ void dtn_session_prepare(struct dtn_session *s, const struct dtn_training *job,
 	if (job->sample_every)
 		dtn_preview_check(job->sample_to, s->data.colours);
 	workers = dtn_fit_memory(&s->settings, backend, type, threads);
+	dtn_fit_attention(&s->settings.unet);
 	dtn_data_load(&s->data, read_count, s);
 	count_classes(s);
 	load_validation(s, threads);
