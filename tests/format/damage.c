@@ -97,6 +97,9 @@ static int flips(struct bytes b, uint64_t good, int *harmless)
 	return wrong;
 }
 
+/* A block of zstd has bits that no decoder looks at, but few. */
+enum { DONT_CARE = 21 };
+
 static int report(const char *name, int wrong)
 {
 	if (wrong)
@@ -133,6 +136,7 @@ int main(void)
 	failed |=
 		report("a flipped bit is noticed or changes nothing", flips(b, good, &harmless));
 	printf("# %d of %zu bits change nothing\n", harmless, 8 * b.n / EVERY);
+	failed |= report("hardly any changes nothing", harmless > DONT_CARE ? harmless : 0);
 	free(b.p);
 	free(two.p);
 	forge_free(&f);
