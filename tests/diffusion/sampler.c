@@ -89,6 +89,25 @@ static void test_fixtures(void)
 	check(near(fixture(c, 1e-4, DTN_V), 52.5302, 1e-3), "DDIM, v", "not diffusers' sum");
 	check(near(fixture(c, 0.01, DTN_EPS), 149.8295, 1e-3), "DDIM, other betas",
 	      "not diffusers' sum");
+	c.spacing = DTN_TRAILING;
+	check(near(fixture(c, 0.01, DTN_EPS), 116.4375, 1e-3), "DDIM, trailing",
+	      "not diffusers' sum");
+}
+
+/* What dtn-sample does, and DDIMScheduler (diffusers 0.42.1) with use_clipped_model_output=True in
+ * f64. */
+static void test_clipped_fixtures(void)
+{
+	struct dtn_sampler_config c = {
+		.kind = DTN_DDIM, .steps = 10, .spacing = DTN_TRAILING, .clip = true
+	};
+
+	check(near(fixture(c, 1e-4, DTN_EPS), 170.0350, 1e-3), "clipped DDIM, eps",
+	      "not diffusers' sum");
+	check(near(fixture(c, 1e-4, DTN_V), 51.0755, 1e-3), "clipped DDIM, v",
+	      "not diffusers' sum");
+	check(near(fixture(c, 0.01, DTN_EPS), 116.4642, 1e-3), "clipped DDIM, other betas",
+	      "not diffusers' sum");
 }
 
 /* --- the coefficients of a step --------------------------------------------------------------- */
@@ -301,6 +320,7 @@ int main(void)
 {
 	test_spacing();
 	test_fixtures();
+	test_clipped_fixtures();
 	test_noise();
 	test_posterior();
 	test_eta();
