@@ -235,7 +235,7 @@ int dtn_unet_slice(const struct dtn_unet *u)
 
 	/* Small enough for the widest activations to stay in a core's share of the cache, large
 	 * enough that the matrix products of the narrow levels have rows to work on. */
-	return floats <= 32 * 1024 ? 16 : floats <= 64 * 1024 ? 8 : floats <= 1024 * 1024 ? 4 : 1;
+	return floats <= 64 * 1024 ? 8 : floats <= 1024 * 1024 ? 4 : 1;
 }
 
 void dtn_unet_graph(struct dtn_graph *g, const struct dtn_unet *u)
