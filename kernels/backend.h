@@ -149,7 +149,7 @@ struct dtn_update_call {
 };
 
 /* x at one step becomes x at the next, as dtn_sampler_step does it, with the coefficients in a
- * table, and then the inputs of the network are those of the next step. */
+ * table, and t is that of the next step. */
 struct dtn_coefficients {
 	float cx, co, bound;            /* x_0 = held(cx x + co output, bound) */
 	float x0, x, output, noise;     /* of the next x; noise 0: none is drawn */
@@ -159,7 +159,6 @@ struct dtn_coefficients {
 struct dtn_step_call {
 	float *x;                       /* [S,H,W,C] */
 	const float *output;            /* [S,H,W,C] */
-	float *input;                   /* [S,H,W,C]: the network's x, a copy; may be x itself */
 	int32_t *t;                     /* [S]: the network's */
 	/* [steps + 1]; of the last only t is read */
 	const struct dtn_coefficients *table;

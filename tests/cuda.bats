@@ -133,6 +133,17 @@ pixels() { dtn-info --dump image "$1" | od -An -v -t f4 -w4; }
 	done
 }
 
+# So narrow that the network's output lies partly over its input.
+@test "a step reads all of the output before the next begins" {
+	stream -n 4 -s 8x1x3 -c dtn-load > narrow.dtn
+	train --channels 8 --mult 1,1 --steps 1 -o narrow.model --device cpu narrow.dtn
+	for device in cpu cuda; do
+		dtn-sample --device $device --precision f32 -n 2 --steps 3 --dtype f32 -o $device.dtn narrow.model
+		pixels $device.dtn > $device
+	done
+	near cpu cuda 1e-4
+}
+
 @test "an image does not depend on the others, nor on how many there are" {
 	dtn-sample --device cuda -n 5 --steps 2 --eta 1 --dtype f32 -o all.dtn "$F/cpu.dtn"
 	dtn-sample --device cuda -n 1 --first 3 --steps 2 --eta 1 --dtype f32 -o one.dtn "$F/cpu.dtn"

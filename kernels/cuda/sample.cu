@@ -7,7 +7,7 @@
  * Rounded as lib/diffusion/sampler.c rounds, each product and each sum by itself: from the same
  * output of the network comes the same x, bit for bit.
  *
- * Bytes a number: x and output read, x and the network's input written. */
+ * Bytes a number: x and output read, x written. */
 #include "kernels/cuda/rng.h"
 
 enum { BLOCK = 128, EACH = 4 };
@@ -57,8 +57,6 @@ __global__ void move(struct dtn_step_call c)
 		if (k.noise > 0)
 			x = __fadd_rn(x, __fmul_rn(k.noise, z[i]));
 		c.x[at] = x;
-		if (c.input != c.x)
-			c.input[at] = x;
 	}
 }
 

@@ -2,8 +2,8 @@
  *
  * A step is the network and the sampler's arithmetic on x, with coefficients from a table that the
  * device looks up by a counter of its own; so all steps are one recording, played again and again.
- * x has a place outside the arena, where the network's input lies only until it was read; labels
- * have one for the same reason.
+ * x and the labels have places outside the arena, where an input lies only until it was read: they
+ * are copied there as a step begins, when nothing else is alive in it.
  */
 #include "lib/diffusion/queued.h"
 
@@ -90,7 +90,6 @@ void dtn_way_start(struct dtn_way *w, uint64_t first, const float *x)
 		w->device->put(w->x, x, bytes);
 	else
 		w->queue->start(w->x, w->draw, w->S, w->image);
-	w->device->copy(dtn_value(w->run, s->graph->x), w->x, bytes);
 }
 
 static void ask(struct dtn_way *w)
@@ -98,10 +97,11 @@ static void ask(struct dtn_way *w)
 	const struct dtn_sampling_graph *g = w->sampling->graph;
 	const struct dtn_step_call call = {
 		.x = w->x, .output = dtn_value(w->run, g->prediction),
-		.input = dtn_value(w->run, g->x), .t = dtn_value(w->run, g->t),
-		.table = w->table, .step = w->step, .draw = w->draw, .S = w->S, .image = w->image
+		.t = dtn_value(w->run, g->t), .table = w->table, .step = w->step, .draw = w->draw,
+		.S = w->S, .image = w->image
 	};
 
+	w->device->copy(dtn_value(w->run, g->x), w->x, (size_t)w->S * w->image * sizeof(float));
 	if (g->label >= 0)
 		w->device->copy(dtn_value(w->run, g->label), w->label,
 				(size_t)w->S * sizeof(int32_t));
