@@ -159,7 +159,10 @@ struct dtn_coefficients {
 struct dtn_step_call {
 	float *x;                       /* [S,H,W,C] */
 	const float *output;            /* [S,H,W,C] */
-	int32_t *t;                     /* [S]: the network's */
+	/* [S,H,W,C]; the step takes output + guidance (with - output) instead; NULL: output */
+	const float *with;
+	float guidance;
+	int32_t *t;                     /* [S] */
 	/* [steps + 1]; of the last only t is read */
 	const struct dtn_coefficients *table;
 	int32_t *step;                  /* number of this step, counted up */

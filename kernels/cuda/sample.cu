@@ -7,7 +7,7 @@
  * Rounded as lib/diffusion/sampler.c rounds, each product and each sum by itself: from the same
  * output of the network comes the same x, bit for bit.
  *
- * Bytes a number: x and output read, x written. */
+ * Bytes a number: x and output read, with guidance also the other output, x written. */
 #include "kernels/cuda/rng.h"
 
 enum { BLOCK = 128, EACH = 4 };
@@ -52,7 +52,11 @@ __global__ void move(struct dtn_step_call c)
 		rng_normal(z, c.draw[0], DTN_RNG_STEP, c.draw[1] + image, (uint32_t)step, counter);
 	for (unsigned i = 0; i < EACH && counter * EACH + i < n; i++) {
 		const size_t at = (size_t)image * n + counter * EACH + i;
-		float x = next(k, c.x[at], c.output[at]);
+		float output = c.output[at], x;
+
+		if (c.with)
+			output = __fadd_rn(output, __fmul_rn(c.guidance, __fsub_rn(c.with[at], output)));
+		x = next(k, c.x[at], output);
 
 		if (k.noise > 0)
 			x = __fadd_rn(x, __fmul_rn(k.noise, z[i]));

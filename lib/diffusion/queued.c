@@ -2,8 +2,9 @@
  *
  * A step is the network and the sampler's arithmetic on x, with coefficients from a table that the
  * device looks up by a counter of its own; so all steps are one recording, played again and again.
- * x and the labels have places outside the arena, where an input lies only until it was read: they
- * are copied there as a step begins, when nothing else is alive in it.
+ * x, t and the labels have places outside the arena, where an input lies only until it was read:
+ * they are copied there whenever the network is asked, when nothing else is alive in it.  Guidance
+ * asks it twice; what it says with the classes waits outside, too.
  */
 #include "lib/diffusion/queued.h"
 
@@ -21,32 +22,44 @@ struct dtn_way {
 	/* the device's */
 	uint64_t *draw;                 /* seed, number of the first image */
 	float *x;                       /* [S,H,W,C] */
+	float *with;                    /* [S,H,W,C], guided: the prediction with classes */
 	struct dtn_coefficients *table;
-	int32_t *step, *label;          /* label [S] */
+	int32_t *step, *t, *label;      /* t, label [S] */
+	int32_t *none;                  /* [S], guided: labels of images of any class */
 	int32_t *host;                  /* [S], the host's */
 	void *recording;
 	int64_t asked;                  /* steps, of all slices */
 };
+
+static void fill(struct dtn_way *w, int32_t *to, int32_t value)
+{
+	for (int k = 0; k < w->S; k++)
+		w->host[k] = value;
+	w->device->put(to, w->host, (size_t)w->S * sizeof(*w->host));
+}
 
 struct dtn_way *dtn_way_open(const struct dtn_sampling *s)
 {
 	const struct dtn_backend *b = s->net->backend;
 	const struct dtn_shape shape = s->graph->graph.node[s->graph->x].shape;
 	const int S = s->graph->slice, steps = s->sampler->config.steps;
+	const size_t bytes = dtn_shape_count(shape) * sizeof(float),
+		     per_image = (size_t)S * sizeof(int32_t);
 	struct dtn_coefficients *table;
 	struct dtn_way *w;
 
-	if (!b->queue || s->x0_frames || dtn_sampling_guided(s))
+	if (!b->queue || s->x0_frames)
 		return NULL;
 	w = dtn_alloc(1, sizeof(*w));
 	*w = (struct dtn_way){
 		.sampling = s, .run = &s->net->run[0], .device = b, .queue = b->queue, .S = S,
 		.image = dtn_shape_count(shape) / (size_t)S,
 		.draw = dtn_device_alloc(b, 2 * sizeof(uint64_t), "images"),
-		.x = dtn_device_alloc(b, dtn_shape_count(shape) * sizeof(float), "images"),
+		.x = dtn_device_alloc(b, bytes, "images"),
 		.table = dtn_device_alloc(b, ((size_t)steps + 1) * sizeof(*table), "a table"),
 		.step = dtn_device_alloc(b, sizeof(int32_t), "a counter"),
-		.label = dtn_device_alloc(b, (size_t)S * sizeof(int32_t), "labels"),
+		.t = dtn_device_alloc(b, per_image, "timesteps"),
+		.label = dtn_device_alloc(b, per_image, "labels"),
 		.host = dtn_alloc((size_t)S, sizeof(int32_t)),
 	};
 	table = dtn_alloc((size_t)steps + 1, sizeof(*table));
@@ -54,6 +67,11 @@ struct dtn_way *dtn_way_open(const struct dtn_sampling *s)
 		dtn_sampler_coefficients(s->sampler, i, &table[i]);
 	b->put(w->table, table, ((size_t)steps + 1) * sizeof(*table));
 	free(table);
+	if (dtn_sampling_guided(s)) {
+		w->with = dtn_device_alloc(b, bytes, "images");
+		w->none = dtn_device_alloc(b, per_image, "labels");
+		fill(w, w->none, s->graph->classes);
+	}
 	return w;
 }
 
@@ -66,7 +84,12 @@ void dtn_way_close(struct dtn_way *w)
 	w->device->free(w->x);
 	w->device->free(w->table);
 	w->device->free(w->step);
+	w->device->free(w->t);
 	w->device->free(w->label);
+	if (w->with) {
+		w->device->free(w->with);
+		w->device->free(w->none);
+	}
 	free(w->host);
 	free(w);
 }
@@ -80,9 +103,7 @@ void dtn_way_start(struct dtn_way *w, uint64_t first, const float *x)
 
 	w->device->put(w->draw, draw, sizeof(draw));
 	w->device->put(w->step, &zero, sizeof(zero));
-	for (int k = 0; k < w->S; k++)
-		w->host[k] = s->sampler->t[0];
-	w->device->put(dtn_value(w->run, s->graph->t), w->host, (size_t)w->S * sizeof(int32_t));
+	fill(w, w->t, s->sampler->t[0]);
 	for (int k = 0; k < w->S; k++)
 		w->host[k] = dtn_sampling_label(s, first + (uint64_t)k);
 	w->device->put(w->label, w->host, (size_t)w->S * sizeof(int32_t));
@@ -92,20 +113,32 @@ void dtn_way_start(struct dtn_way *w, uint64_t first, const float *x)
 		w->queue->start(w->x, w->draw, w->S, w->image);
 }
 
-static void ask(struct dtn_way *w)
+static void ask(struct dtn_way *w, const int32_t *label)
 {
 	const struct dtn_sampling_graph *g = w->sampling->graph;
-	const struct dtn_step_call call = {
-		.x = w->x, .output = dtn_value(w->run, g->prediction),
-		.t = dtn_value(w->run, g->t), .table = w->table, .step = w->step, .draw = w->draw,
-		.S = w->S, .image = w->image
-	};
+	const size_t per_image = (size_t)w->S * sizeof(int32_t);
 
 	w->device->copy(dtn_value(w->run, g->x), w->x, (size_t)w->S * w->image * sizeof(float));
+	w->device->copy(dtn_value(w->run, g->t), w->t, per_image);
 	if (g->label >= 0)
-		w->device->copy(dtn_value(w->run, g->label), w->label,
-				(size_t)w->S * sizeof(int32_t));
+		w->device->copy(dtn_value(w->run, g->label), label, per_image);
 	dtn_forward(w->run);
+}
+
+static void step(struct dtn_way *w)
+{
+	float *output = dtn_value(w->run, w->sampling->graph->prediction);
+	const struct dtn_step_call call = {
+		.x = w->x, .output = output, .with = w->with,
+		.guidance = (float)w->sampling->guidance, .t = w->t, .table = w->table,
+		.step = w->step, .draw = w->draw, .S = w->S, .image = w->image
+	};
+
+	ask(w, w->label);
+	if (w->with) {
+		w->device->copy(w->with, output, (size_t)w->S * w->image * sizeof(float));
+		ask(w, w->none);
+	}
 	w->queue->step(&call);
 }
 
@@ -114,7 +147,7 @@ void dtn_way_step(struct dtn_way *w)
 {
 	if (w->asked == 1) {
 		w->queue->record();
-		ask(w);
+		step(w);
 		w->recording = w->queue->recorded();
 	}
 	if (w->asked >= AHEAD)
@@ -122,7 +155,7 @@ void dtn_way_step(struct dtn_way *w)
 	if (w->recording)
 		w->queue->play(w->recording);
 	else
-		ask(w);
+		step(w);
 	w->queue->mark((int)(w->asked % AHEAD));
 	w->asked++;
 }

@@ -125,11 +125,11 @@ static void step_by_cpu(const struct dtn_coefficients *k, int step, uint64_t ima
 	}
 }
 
-static void check_step(void)
+static void check_step(bool guided)
 {
 	enum { STEPS = 3 };
 	struct dtn_coefficients table[STEPS + 1];
-	float x[S * IMAGE], output[S * IMAGE], got[S * IMAGE];
+	float x[S * IMAGE], output[S * IMAGE], with[S * IMAGE], got[S * IMAGE];
 	int32_t step = 0, t[S];
 	struct dtn_step_call call = { .S = S, .image = IMAGE };
 	const char *wrong = NULL;
@@ -141,9 +141,16 @@ static void check_step(void)
 	for (int i = 0; i < S * IMAGE; i++) {
 		x[i] = 3 * number();
 		output[i] = number();
+		with[i] = number();
 	}
 	call.x = sent(x, sizeof(x));
 	call.output = sent(output, sizeof(output));
+	if (guided) {
+		call.with = sent(with, sizeof(with));
+		call.guidance = 2.5f;
+	}
+	for (int i = 0; guided && i < S * IMAGE; i++)
+		output[i] += call.guidance * (with[i] - output[i]);
 	call.t = garbage(sizeof(t));
 	call.table = sent(table, sizeof(table));
 	call.step = sent(&step, sizeof(step));
@@ -160,9 +167,11 @@ static void check_step(void)
 			if (t[s] != table[i + 1].t)
 				wrong = "t is not that of the next step";
 	}
-	judge("sampling steps", wrong);
+	judge(guided ? "sampling steps with guidance" : "sampling steps", wrong);
 	device->free(call.x);
 	device->free((void *)call.output);
+	if (guided)
+		device->free((void *)call.with);
 	device->free(call.t);
 	device->free((void *)call.table);
 	device->free(call.step);
@@ -223,7 +232,8 @@ int main(void)
 	dtn_schedule_release(&schedule);
 	check_start(1);
 	check_start(1000);
-	check_step();
+	check_step(false);
+	check_step(true);
 	check_tally();
 	return failed;
 }
