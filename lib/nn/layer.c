@@ -1,7 +1,10 @@
 /* layer.c -- operations together with their parameters.
  *
- * Initial weights follow DDPM's code [Ho et al. 2020]: variance scaling, fan_avg, uniform, so a
- * bound of sqrt(6 / (fan_in + fan_out)); biases start at zero.
+ * Initial weights and biases are uniform within 1/sqrt(fan_in), which is also what PyTorch does.
+ * DDPM's code [Ho et al. 2020] begins with zeros in the last convolution and in the last one of each
+ * block instead.  Then nothing but shortcuts leads to the output at first, on which t has no
+ * influence, and v-prediction of photographs may stay there: in 100 steps on cars of 32x32 its loss
+ * fell to 0.44 with zeros and to 0.23 without.
  */
 #include "lib/nn/layer.h"
 
@@ -10,21 +13,23 @@
 
 static const union dtn_attr none;
 
-static dtn_id weight(struct dtn_graph *g, const char *layer, struct dtn_shape shape, int fan,
-		     float gain)
+static dtn_id param(struct dtn_graph *g, const char *layer, const char *what,
+		    struct dtn_shape shape, float bound, float fill)
 {
 	char name[64];
 
-	snprintf(name, sizeof(name), "%s.weight", layer);
-	return dtn_param(g, name, shape, gain * sqrtf(6.0f / (float)fan), 0);
+	snprintf(name, sizeof(name), "%s.%s", layer, what);
+	return dtn_param(g, name, shape, bound, fill);
 }
 
-static dtn_id bias(struct dtn_graph *g, const char *layer, int K)
+/* The inputs of a product's op, but for x and the residual: weights [K,...] and a bias [K]. */
+static void weights(struct dtn_graph *g, const char *layer, struct dtn_shape shape, int fan_in,
+		    dtn_id *w, dtn_id *b)
 {
-	char name[64];
+	const float bound = 1 / sqrtf((float)fan_in);
 
-	snprintf(name, sizeof(name), "%s.bias", layer);
-	return dtn_param(g, name, (struct dtn_shape){ 1, { K } }, 0, 0);
+	*w = param(g, layer, "weight", shape, bound, 0);
+	*b = param(g, layer, "bias", (struct dtn_shape){ 1, { shape.dim[0] } }, bound, 0);
 }
 
 static int channels(const struct dtn_graph *g, dtn_id x)
@@ -35,24 +40,22 @@ static int channels(const struct dtn_graph *g, dtn_id x)
 }
 
 dtn_id dtn_conv(struct dtn_graph *g, const char *name, dtn_id x, dtn_id residual, int K, int k,
-		int stride, float gain)
+		int stride)
 {
 	int C = channels(g, x);
-	struct dtn_shape shape = { 4, { K, C, k, k } };
-	dtn_id w = weight(g, name, shape, (C + K) * k * k, gain);
-	dtn_id b = bias(g, name, K);
 	union dtn_attr attr = { .conv = { k, stride } };
+	dtn_id w, b;
 
+	weights(g, name, (struct dtn_shape){ 4, { K, C, k, k } }, C * k * k, &w, &b);
 	return dtn_apply(g, DTN_OP_conv, name, attr, (dtn_id[]){ x, w, b, residual }, 4);
 }
 
-dtn_id dtn_linear(struct dtn_graph *g, const char *name, dtn_id x, dtn_id residual, int K,
-		  float gain)
+dtn_id dtn_linear(struct dtn_graph *g, const char *name, dtn_id x, dtn_id residual, int K)
 {
 	int C = channels(g, x);
-	dtn_id w = weight(g, name, (struct dtn_shape){ 2, { K, C } }, C + K, gain);
-	dtn_id b = bias(g, name, K);
+	dtn_id w, b;
 
+	weights(g, name, (struct dtn_shape){ 2, { K, C } }, C, &w, &b);
 	return dtn_apply(g, DTN_OP_linear, name, none, (dtn_id[]){ x, w, b, residual }, 4);
 }
 
@@ -60,13 +63,9 @@ dtn_id dtn_groupnorm(struct dtn_graph *g, const char *name, dtn_id x, dtn_id shi
 		     bool silu)
 {
 	struct dtn_shape shape = { 1, { channels(g, x) } };
-	char text[64];
-	dtn_id w, b;
+	dtn_id w = param(g, name, "weight", shape, 0, 1), b = param(g, name, "bias", shape, 0, 0);
 	union dtn_attr attr = { .groupnorm = { groups, 1e-6f, silu } };
 
-	snprintf(text, sizeof(text), "%s.weight", name);
-	w = dtn_param(g, text, shape, 0, 1);
-	b = bias(g, name, shape.dim[0]);
 	return dtn_apply(g, DTN_OP_groupnorm, name, attr, (dtn_id[]){ x, w, b, shift }, 4);
 }
 

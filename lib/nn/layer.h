@@ -8,12 +8,10 @@
 
 #include "lib/nn/graph.h"
 
-/* [N,H,W,C] -> [N,H/stride,W/stride,K]; k 1 or 3.  residual: added to the result, or -1.  gain
- * scales the initial weights; 0 starts at zero. */
+/* [N,H,W,C] -> [N,H/stride,W/stride,K]; k 1 or 3.  residual: added to the result, or -1. */
 dtn_id dtn_conv(struct dtn_graph *, const char *name, dtn_id x, dtn_id residual, int K, int k,
-		int stride, float gain);
-dtn_id dtn_linear(struct dtn_graph *, const char *name, dtn_id x, dtn_id residual, int K,
-		  float gain);
+		int stride);
+dtn_id dtn_linear(struct dtn_graph *, const char *name, dtn_id x, dtn_id residual, int K);
 
 /* shift [N,C] f32 is added to x before the norm (the time embedding), or -1. */
 dtn_id dtn_groupnorm(struct dtn_graph *, const char *name, dtn_id x, dtn_id shift, int groups,

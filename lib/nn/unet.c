@@ -62,13 +62,13 @@ static dtn_id resnet(struct dtn_graph *g, const struct dtn_unet *u, dtn_id x, dt
 	dtn_id h, shift, skip = x;
 
 	h = dtn_groupnorm(g, "norm1", x, -1, u->groups, true);
-	h = dtn_conv(g, "conv1", h, -1, K, 3, 1, 1);
-	shift = dtn_linear(g, "time_emb_proj", emb, -1, K, 1);
+	h = dtn_conv(g, "conv1", h, -1, K, 3, 1);
+	shift = dtn_linear(g, "time_emb_proj", emb, -1, K);
 	h = dtn_groupnorm(g, "norm2", h, shift, u->groups, true);
 	h = dtn_dropout(g, h, u->dropout);
 	if (channels(g, x) != K)
-		skip = dtn_conv(g, "conv_shortcut", x, -1, K, 1, 1, 1);
-	return dtn_conv(g, "conv2", h, skip, K, 3, 1, 0);
+		skip = dtn_conv(g, "conv_shortcut", x, -1, K, 1, 1);
+	return dtn_conv(g, "conv2", h, skip, K, 3, 1);
 }
 
 static dtn_id attention(struct dtn_graph *g, const struct dtn_unet *u, enum dtn_attention_kind kind,
@@ -76,13 +76,13 @@ static dtn_id attention(struct dtn_graph *g, const struct dtn_unet *u, enum dtn_
 {
 	int C = channels(g, x);
 	dtn_id n = dtn_groupnorm(g, "group_norm", x, -1, u->groups, false);
-	dtn_id q = dtn_linear(g, "to_q", n, -1, C, 1);
-	dtn_id k = dtn_linear(g, "to_k", n, -1, C, 1);
-	dtn_id v = dtn_linear(g, "to_v", n, -1, C, 1);
+	dtn_id q = dtn_linear(g, "to_q", n, -1, C);
+	dtn_id k = dtn_linear(g, "to_k", n, -1, C);
+	dtn_id v = dtn_linear(g, "to_v", n, -1, C);
 	dtn_id (*mix)(struct dtn_graph *, dtn_id, dtn_id, dtn_id, int) =
 		kind == DTN_LINEAR_ATTENTION ? dtn_linear_attention : dtn_attention;
 
-	return dtn_linear(g, "to_out.0", mix(g, q, k, v, u->heads), x, C, 0);
+	return dtn_linear(g, "to_out.0", mix(g, q, k, v, u->heads), x, C);
 }
 
 /* One block of a level: a residual block, and attention where the resolution asks for it. */
@@ -106,9 +106,9 @@ static dtn_id embedding(struct dtn_graph *g, const struct dtn_unet *u, dtn_id t,
 
 	dtn_scope(g, "time_embedding");
 	e = dtn_timestep(g, t, u->channels);
-	e = dtn_linear(g, "linear_1", e, -1, 4 * u->channels, 1);
+	e = dtn_linear(g, "linear_1", e, -1, 4 * u->channels);
 	e = dtn_silu(g, e);
-	e = dtn_linear(g, "linear_2", e, -1, 4 * u->channels, 1);
+	e = dtn_linear(g, "linear_2", e, -1, 4 * u->channels);
 	if (u->classes > 0) {
 		dtn_scope(g, "class_embedding");
 		e = dtn_embedding(g, e, label, u->classes + 1);
@@ -143,14 +143,14 @@ dtn_id dtn_unet(struct dtn_graph *g, const struct dtn_unet *u, dtn_id x, dtn_id 
 	emb = embedding(g, u, t, label);
 	dtn_scope(g, "%s", "");
 	h = dtn_pad(g, x, dtn_unet_padded(u, u->height), dtn_unet_padded(u, u->width));
-	skip[top++] = h = dtn_conv(g, "conv_in", h, -1, u->channels, 3, 1, 1);
+	skip[top++] = h = dtn_conv(g, "conv_in", h, -1, u->channels, 3, 1);
 
 	for (int i = 0; i < u->levels; i++) {
 		for (int j = 0; j < u->blocks; j++)
 			skip[top++] = h = stage(g, u, "down", i, j, i, h, emb);
 		if (i < u->levels - 1) {
 			dtn_scope(g, "down_blocks.%d.downsamplers.0", i);
-			skip[top++] = h = dtn_conv(g, "conv", h, -1, channels(g, h), 3, 2, 1);
+			skip[top++] = h = dtn_conv(g, "conv", h, -1, channels(g, h), 3, 2);
 		}
 	}
 	h = middle(g, u, h, emb);
@@ -165,12 +165,12 @@ dtn_id dtn_unet(struct dtn_graph *g, const struct dtn_unet *u, dtn_id x, dtn_id 
 		if (i > 0) {
 			dtn_scope(g, "up_blocks.%d.upsamplers.0", block);
 			h = dtn_upsample(g, h);
-			h = dtn_conv(g, "conv", h, -1, channels(g, h), 3, 1, 1);
+			h = dtn_conv(g, "conv", h, -1, channels(g, h), 3, 1);
 		}
 	}
 	dtn_scope(g, "%s", "");
 	h = dtn_groupnorm(g, "conv_norm_out", h, -1, u->groups, true);
-	h = dtn_conv(g, "conv_out", h, -1, u->colours, 3, 1, 0);
+	h = dtn_conv(g, "conv_out", h, -1, u->colours, 3, 1);
 	return dtn_crop(g, h, u->height, u->width);
 }
 
