@@ -35,6 +35,9 @@ void cuda_check(cudaError_t, const char *what);
  * with several arguments is named in parentheses: LAUNCH((up<T, true>), ...). */
 #define LAUNCH(kernel, ...) cuda_launch(#kernel, kernel, __VA_ARGS__)
 
+/* No launch has more dynamic shared memory; compute capability 8.6 has 99 KiB, the others more. */
+enum { CUDA_MOST_SHARED = 96 << 10 };
+
 /* SHARED(float, sum, [32]): a shared array.  DYNAMIC(float, tile): the launch's dynamic shared
  * memory, aligned to 128 bytes, as a pointer. */
 #ifdef __CUDACC__
@@ -52,9 +55,10 @@ static void cuda_launch(const char *name, void (*kernel)(P...), dim3 grid, dim3 
 {
 	if (grid.x == 0 || grid.y == 0 || grid.z == 0)
 		return;
+	/* Always the same: the limit is the kernel's, and recordings hold launches of any size. */
 	if (bytes > CUDA_FREE_SHARED)
 		cuda_check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-						(int)bytes), name);
+						CUDA_MOST_SHARED), name);
 	kernel<<<grid, block, bytes, cuda_stream>>>(static_cast<P>(args)...);
 	cuda_check(cudaGetLastError(), name);
 }

@@ -18,7 +18,7 @@
  * large, the second time often from the L2 cache.  Some 20 operations an element. */
 #include "kernels/cuda/cuda.h"
 
-enum { BLOCK = 256, WARPS = BLOCK / WARP, MOST_SHARED = 96 << 10, CHANNELS = 32 };
+enum { BLOCK = 256, WARPS = BLOCK / WARP, CHANNELS = 32 };
 
 /* How the channels are cut: by the shape of one image alone. */
 struct cut {
@@ -49,7 +49,7 @@ static struct cut cut_at(const struct dtn_node *y, int most, int V, int sums, in
 	s.vectors = (size_t)sums * s.rows * s.across * V * sizeof(float);
 	s.kept_at = (s.vectors + (size_t)sums * s.channels * sizeof(float) + 15) / 16 * 16;
 	kept = (size_t)s.L * s.channels * dtn_type_size(y->type) * (size_t)tensors;
-	s.kept = s.kept_at + kept <= MOST_SHARED;
+	s.kept = s.kept_at + kept <= CUDA_MOST_SHARED;
 	s.bytes = s.kept_at + (s.kept ? kept : 0);
 	return s;
 }
