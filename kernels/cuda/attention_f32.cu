@@ -27,7 +27,7 @@ namespace {
 enum { SIDE = 64, THREADS = 256, DEPTH = 16, ROW = SIDE + 4 };
 
 /* Shared memory: two tiles of a step, and P by columns. */
-struct tiles { float x[DEPTH][ROW], y[DEPTH][ROW], p[SIDE][ROW]; };
+struct alignas(16) tiles { float x[DEPTH][ROW], y[DEPTH][ROW], p[SIDE][ROW]; };
 
 /* One image and head; tensors count from its first element. */
 struct part {

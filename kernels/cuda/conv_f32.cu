@@ -26,7 +26,7 @@ namespace {
 
 enum { BM = 128, BN = 64, THREADS = 128, GRANULE = 4, STEP = 4, DEPTH = STEP * GRANULE };
 
-struct tiles { float a[DEPTH][BM], b[DEPTH][BN]; };
+struct alignas(16) tiles { float a[DEPTH][BM], b[DEPTH][BN]; };
 
 struct spot { int n, y, x; };
 

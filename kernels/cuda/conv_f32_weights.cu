@@ -23,7 +23,7 @@ namespace {
 enum { BM = 64, BN = 128, THREADS = 128, ROWS = 16, GRANULE = 4, ABREAST = THREADS / ROWS };
 enum { A = BM / GRANULE / ABREAST, B = BN / GRANULE / ABREAST };      /* granules of a thread */
 
-struct tiles { float a[ROWS][BM], b[ROWS][BN]; };
+struct alignas(16) tiles { float a[ROWS][BM], b[ROWS][BN]; };
 
 /* What one thread brings: of row tid / 8 of each step, the granules tid % 8 + 8 i. */
 template <bool EVEN_X, bool EVEN_Y> struct bringer {
