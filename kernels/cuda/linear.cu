@@ -44,7 +44,7 @@ void check(cublasStatus_t status, const char *what)
 }
 
 /* One for the process.  Its workspace is ours: a call that is being captured into a graph must not
- * allocate. */
+ * allocate.  Partial sums of a bf16 result stay in f32, which is not the default. */
 cublasHandle_t blas()
 {
 	enum { WORKSPACE = 32 << 20 };          /* what NVIDIA recommends for 9.0 */
@@ -58,6 +58,7 @@ cublasHandle_t blas()
 		dtn_die(DTN_ENV, "out of memory on cuda: %d bytes wanted for cuBLAS", WORKSPACE);
 	check(cublasSetStream(handle, cuda_stream), "stream");
 	check(cublasSetWorkspace(handle, workspace, WORKSPACE), "workspace");
+	check(cublasSetMathMode(handle, CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION), "mode");
 	return handle;
 }
 
