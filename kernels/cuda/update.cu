@@ -171,9 +171,12 @@ void cuda_tally(const struct dtn_tally_call *c)
 static unsigned enough_blocks(void)
 {
 	static int processors;
+	int device;
 
-	if (!processors)
-		CUDA(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, 0));
+	if (!processors) {
+		CUDA(cudaGetDevice(&device));
+		CUDA(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device));
+	}
 	return 4 * (unsigned)processors;
 }
 
