@@ -173,6 +173,9 @@ struct dtn_step_call {
 
 struct dtn_place { struct dtn_call call; size_t at, bytes; };   /* of a layer's packed weights */
 
+/* Images of a slice on such a device: kernels number them along a side of a grid of blocks. */
+enum { DTN_MOST_IMAGES = 65535 };
+
 struct dtn_queue {
 	/* Memory of the host that the device can read by itself; NULL: none left. */
 	void *(*pin)(size_t bytes);

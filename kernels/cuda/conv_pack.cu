@@ -101,8 +101,8 @@ enum { LANES = 32, DEEP = 8, CHUNK = 512 };
 template <class T> __global__ void sum_chunks(float *part, const T *dy, size_t rows, int K)
 {
 	SHARED(float, sums, [DEEP][LANES]);
-	const int f = (int)(blockIdx.x * LANES + threadIdx.x), deep = (int)threadIdx.y;
-	const size_t first = (size_t)blockIdx.y * CHUNK;
+	const int f = (int)(blockIdx.y * LANES + threadIdx.x), deep = (int)threadIdx.y;
+	const size_t first = (size_t)blockIdx.x * CHUNK;
 	const size_t end = first + CHUNK < rows ? first + CHUNK : rows;
 	float sum = 0;
 
@@ -114,7 +114,7 @@ template <class T> __global__ void sum_chunks(float *part, const T *dy, size_t r
 		return;
 	for (int i = 1; i < DEEP; i++)
 		sum += sums[i][threadIdx.x];
-	part[(size_t)blockIdx.y * K + f] = sum;
+	part[(size_t)blockIdx.x * K + f] = sum;
 }
 
 __global__ void sum_parts(float *db, const float *part, int chunks, int K)
@@ -138,7 +138,7 @@ template <class T> void launch_rows_sum(float *db, const void *dy, size_t rows, 
 {
 	const unsigned across = cuda_blocks(K, LANES), chunks = cuda_blocks(rows, CHUNK);
 
-	LAUNCH(sum_chunks<T>, dim3(across, chunks), dim3(LANES, DEEP), 0, part, (const T *)dy, rows,
+	LAUNCH(sum_chunks<T>, dim3(chunks, across), dim3(LANES, DEEP), 0, part, (const T *)dy, rows,
 	       K);
 	LAUNCH(sum_parts, across, dim3(LANES, DEEP), 0, db, part, (int)chunks, K);
 }

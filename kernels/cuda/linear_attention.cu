@@ -10,7 +10,7 @@
  *   [16,n] |  a | acc |                     sums   dM = F' (dO / D), dz
  *          +---------+                      back   dE = V dM' + dz, dV = E dM; dK
  *
- * blockIdx.z is image and head, so no image knows of the others.  All sums are in f32, in one
+ * blockIdx.x is image and head, so no image knows of the others.  All sums are in f32, in one
  * order.
  *
  * Operations: 4 L C d forward, 14 L C d backward; bytes: q, k, v and y once for each of the d / 16
@@ -30,7 +30,7 @@ struct place { size_t first, matrix, vector, row; };
 
 DEVICE struct place place(const struct shape &s)
 {
-	const size_t part = blockIdx.z, n = part / s.heads, head = part % s.heads;
+	const size_t part = blockIdx.x, n = part / s.heads, head = part % s.heads;
 
 	return { n * s.L * s.C + head * s.d, part * s.d * s.d, part * s.d, part * s.L };
 }
@@ -80,8 +80,8 @@ __global__ void sums(struct shape s, const T *a, const T *b, float *matrix, floa
 	SHARED(float, left, [TILE][TILE + 1]);
 	SHARED(float, right, [TILE][TILE + 1]);
 	const struct place p = place(s);
-	const int i = (int)blockIdx.y * TILE + (int)threadIdx.y;
-	const int j = (int)blockIdx.x * TILE + (int)threadIdx.x;
+	const int i = (int)blockIdx.z * TILE + (int)threadIdx.y;
+	const int j = (int)blockIdx.y * TILE + (int)threadIdx.x;
 	auto features = [&](int row, int l) {
 		return l < s.L && row < s.d ? feature(at(a, s, p.first, l, row)) : 0;
 	};
@@ -105,8 +105,8 @@ __global__ void rows(struct shape s, const T *q, const float *M, const float *z,
 	SHARED(float, left, [TILE][TILE + 1]);
 	SHARED(float, right, [TILE][TILE + 1]);
 	const struct place p = place(s);
-	const int l = (int)blockIdx.y * TILE + (int)threadIdx.y;
-	const int j = (int)blockIdx.x * TILE + (int)threadIdx.x;
+	const int l = (int)blockIdx.z * TILE + (int)threadIdx.y;
+	const int j = (int)blockIdx.y * TILE + (int)threadIdx.x;
 	auto features = [&](int row, int i) {
 		return row < s.L && i < s.d ? feature(at(q, s, p.first, row, i)) : 0;
 	};
@@ -133,7 +133,7 @@ __global__ void turn(struct shape s, const T *q, const T *dout, struct room r, T
 	SHARED(float, left, [TILE][TILE + 1]);
 	SHARED(float, right, [TILE][TILE + 1]);
 	const struct place p = place(s);
-	const int l = (int)blockIdx.x * TILE + (int)threadIdx.y, x = (int)threadIdx.x;
+	const int l = (int)blockIdx.z * TILE + (int)threadIdx.y, x = (int)threadIdx.x;
 	auto features = [&](int row, int i) {
 		return row < s.L && i < s.d ? feature(at(q, s, p.first, row, i)) : 0;
 	};
@@ -176,8 +176,8 @@ __global__ void back(struct shape s, const T *k, const T *v, struct room r, T *d
 	SHARED(float, left, [TILE][TILE + 1]);
 	SHARED(float, right, [TILE][TILE + 1]);
 	const struct place p = place(s);
-	const int l = (int)blockIdx.y * TILE + (int)threadIdx.y;
-	const int i = (int)blockIdx.x * TILE + (int)threadIdx.x;
+	const int l = (int)blockIdx.z * TILE + (int)threadIdx.y;
+	const int i = (int)blockIdx.y * TILE + (int)threadIdx.x;
 	const size_t to = p.first + (size_t)l * s.C + i;
 	const bool inside = l < s.L && i < s.d;
 	const float dE = product(s.d, [&](int row, int j) { return at(v, s, p.first, row, j); },
@@ -229,9 +229,9 @@ template <class T> static void forward_of(const struct dtn_call *c)
 	const unsigned wide = cuda_blocks(s.d, TILE), high = cuda_blocks(s.L, TILE);
 	const dim3 block(TILE, TILE);
 
-	LAUNCH(sums<T>, dim3(wide, wide, parts), block, 0, s, (const T *)c->x[1],
+	LAUNCH(sums<T>, dim3(parts, wide, wide), block, 0, s, (const T *)c->x[1],
 	       (const T *)c->x[2], r.M, r.z, (const float *)NULL, (const float *)NULL);
-	LAUNCH(rows<T>, dim3(wide, high, parts), block, 0, s, (const T *)c->x[0], r.M, r.z,
+	LAUNCH(rows<T>, dim3(parts, wide, high), block, 0, s, (const T *)c->x[0], r.M, r.z,
 	       (T *)c->out);
 }
 
@@ -245,12 +245,12 @@ template <class T> static void backward_of(const struct dtn_call *c)
 	const T *q = (const T *)c->x[0], *k = (const T *)c->x[1], *v = (const T *)c->x[2];
 	const T *dout = (const T *)c->dout;
 
-	LAUNCH(sums<T>, dim3(wide, wide, parts), block, 0, s, k, v, r.M, r.z, (const float *)NULL,
+	LAUNCH(sums<T>, dim3(parts, wide, wide), block, 0, s, k, v, r.M, r.z, (const float *)NULL,
 	       (const float *)NULL);
-	LAUNCH(turn<T>, dim3(high, 1, parts), block, 0, s, q, dout, r, (T *)c->dx[0], c->add[0]);
-	LAUNCH(sums<T>, dim3(wide, wide, parts), block, 0, s, q, dout, r.dM, r.dz,
+	LAUNCH(turn<T>, dim3(parts, 1, high), block, 0, s, q, dout, r, (T *)c->dx[0], c->add[0]);
+	LAUNCH(sums<T>, dim3(parts, wide, wide), block, 0, s, q, dout, r.dM, r.dz,
 	       (const float *)r.inverse, (const float *)r.s);
-	LAUNCH(back<T>, dim3(wide, high, parts), block, 0, s, k, v, r, (T *)c->dx[1], c->add[1],
+	LAUNCH(back<T>, dim3(parts, wide, high), block, 0, s, k, v, r, (T *)c->dx[1], c->add[1],
 	       (T *)c->dx[2], c->add[2]);
 }
 

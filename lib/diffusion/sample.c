@@ -59,7 +59,7 @@ int dtn_sampling_slice(const struct dtn_unet *u, const struct dtn_backend *b, in
 {
 	size_t have = b->queue ? b->queue->memory() / 10 * 8 : 0, wanted;
 	struct dtn_sampling_graph g;
-	int slice = most;
+	int slice = most < DTN_MOST_IMAGES ? most : DTN_MOST_IMAGES;
 
 	if (!b->queue)
 		return dtn_unet_slice(u);

@@ -63,7 +63,7 @@ int dtn_fit_slice(const struct dtn_settings *s, const struct dtn_backend *b, int
 	for (int parts = 1; parts <= s->batch; parts++) {
 		int slice = (s->batch + parts - 1) / parts;
 
-		if (dtn_training_memory(s, type, slice, 1) <= have)
+		if (slice <= DTN_MOST_IMAGES && dtn_training_memory(s, type, slice, 1) <= have)
 			return slice;
 	}
 	too_large(s, dtn_training_memory(s, type, 1, 1), have);

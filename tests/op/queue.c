@@ -2,8 +2,10 @@
  * losses.  All of it but the loss has the CPU's bits. */
 #include "tests/op/device.h"
 
+#include "lib/diffusion/sample.h"
 #include "lib/diffusion/schedule.h"
 #include "lib/rng.h"
+#include "lib/train/memory.h"
 
 #include <math.h>
 
@@ -215,6 +217,25 @@ static void check_tally(void)
 	judge("tally", wrong);
 }
 
+/* --- the size of a slice ---------------------------------------------------------------------- */
+
+/* Of images so small that more of them would fit into memory. */
+static void check_slices(void)
+{
+	enum { MANY = DTN_MOST_IMAGES + 5 };
+	struct dtn_settings s;
+
+	dtn_settings_default(&s);
+	s.unet = (struct dtn_unet){ 2, 2, 1, 4, 1, { 1 }, .blocks = 1, .heads = 1, .groups = 1 };
+	s.batch = MANY;
+	judge("images of a slice when sampling",
+	      dtn_sampling_slice(&s.unet, device, DTN_BF16, MANY) == DTN_MOST_IMAGES ?
+		      NULL : "more than a grid has, or too few");
+	judge("images of a slice when training",
+	      dtn_fit_slice(&s, device, DTN_BF16) == (MANY + 1) / 2 ?
+		      NULL : "not the half of too many");
+}
+
 int main(void)
 {
 	const struct dtn_schedule_config config = { .kind = DTN_LINEAR, .steps = 1000 };
@@ -235,5 +256,6 @@ int main(void)
 	check_step(false);
 	check_step(true);
 	check_tally();
+	check_slices();
 	return failed;
 }
