@@ -23,9 +23,9 @@
  * in the forward pass; the estimate is 65 to 75 % of the peak of compute capability 8.0, the parts
  * costing about 5 %.  No figure here was measured.
  *
- * As nvcc 13.0 compiles it for 8.0 and 9.0, nothing spilled: blocks of 128 x 128 take 240 and 242
+ * As nvcc 13.0 compiles it for 8.0 and 9.0, nothing spilled: blocks of 128 x 128 take 237 and 240
  * registers and 48 KiB of shared memory, so 2 fit on a multiprocessor (8 of 64 warps); 64 x 128
- * 172 and 174 and 36 KiB, so 2 (8 warps); 64 x 64, for odd channels, up to 115 and 24 KiB, so 4.
+ * 172 and 174 and 36 KiB, so 2 (8 warps); 64 x 64, for odd channels, up to 112 and 24 KiB, so 4.
  */
 #include "kernels/cuda/conv.h"
 #include "kernels/cuda/ptx.h"
@@ -65,8 +65,8 @@ template <int BM, int BN, bool EVEN_X, bool EVEN_Y> struct copier {
 	int n, y, at;                   /* the same as image, row and column */
 	int skip_n, skip_y, skip_at;    /* ROWS pixels further */
 	int f, K;
-	/* of each column: the channel, how many from there on, and the tap's place */
-	int c[BN / 32], left[BN / 32], dy[BN / 32], dx[BN / 32];
+	/* of each column: elements from tap (0,0), how many channels are left, the tap's place */
+	int away[BN / 32], left[BN / 32], dy[BN / 32], dx[BN / 32];
 
 	__device__ void begin(const gather &g, const bf16 *x, const bf16 *dout, int f0, int column0,
 			      int first, int last)
@@ -87,12 +87,13 @@ template <int BM, int BN, bool EVEN_X, bool EVEN_Y> struct copier {
 		K = g.K;
 		for (int i = 0; i < BN / 32; i++) {
 			const int column = column0 / GRANULE + own + 4 * i, t = column / granules;
+			const int c = column % granules * GRANULE;
 			const phase &of = g.phase[0];
 
-			c[i] = column % granules * GRANULE;
-			left[i] = t < of.taps ? g.C - c[i] : 0;
+			left[i] = t < of.taps ? g.C - c : 0;
 			dy[i] = t < of.taps ? of.dy[t] : 0;
 			dx[i] = t < of.taps ? of.dx[t] : 0;
+			away[i] = (dy[i] * g.W + dx[i]) * g.C + c;
 		}
 	}
 
@@ -100,8 +101,10 @@ template <int BM, int BN, bool EVEN_X, bool EVEN_Y> struct copier {
 	__device__ void copy(const gather &g, bf16 *a, bf16 *b)
 	{
 		const int row = (int)threadIdx.x / 4, own = (int)threadIdx.x % 4;
+		const int v = y * g.step, u = at * g.step;
 		const bool any = p < end;
 		const bf16 *const from = dy0 + (any ? (size_t)p * K : 0);
+		const bf16 *const pixel = x0 + ((ptrdiff_t)(n * g.H + v) * g.W + u) * g.C;
 
 		for (int i = 0; i < BM / 32; i++) {
 			const int first = f + 4 * i * GRANULE, more = any ? K - first : 0;
@@ -109,19 +112,15 @@ template <int BM, int BN, bool EVEN_X, bool EVEN_Y> struct copier {
 			copy_granule<EVEN_Y>(a + place<BM>(row, own + 4 * i),
 					     more > 0 ? from + first : dy0, more);
 		}
-		for (int i = 0; i < BN / 32; i++)
-			column(g, i, any, b + place<BN>(row, own + 4 * i));
+		for (int i = 0; i < BN / 32; i++) {
+			const bool valid = any && left[i] > 0 &&
+					   (unsigned)(v + dy[i]) < (unsigned)g.H &&
+					   (unsigned)(u + dx[i]) < (unsigned)g.W;
+
+			copy_granule<EVEN_X>(b + place<BN>(row, own + 4 * i),
+					     valid ? pixel + away[i] : x0, valid ? left[i] : 0);
+		}
 		advance(g);
-	}
-
-	__device__ void column(const gather &g, int i, bool any, bf16 *to)
-	{
-		const int v = y * g.step + dy[i], u = at * g.step + dx[i];
-		const bool valid = any && left[i] > 0 && (unsigned)v < (unsigned)g.H &&
-				   (unsigned)u < (unsigned)g.W;
-		const size_t pixel = (size_t)(n * g.H + v) * g.W + u;
-
-		copy_granule<EVEN_X>(to, valid ? x0 + pixel * g.C + c[i] : x0, valid ? left[i] : 0);
 	}
 
 	__device__ void advance(const gather &g)
