@@ -97,6 +97,17 @@ DEVICE void set(bf16 &to, float x)
 	to.bits = (uint16_t)((u + (x == x ? 0x7fff + (u >> 16 & 1) : 0)) >> 16);
 }
 
+#ifdef __CUDACC__
+/* Two f32 as bf16 in one register, `low` in the lower half; rounded to nearest even. */
+DEVICE unsigned bf16_pair(float low, float high)
+{
+	unsigned r;
+
+	asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
+	return r;
+}
+#endif
+
 /* V neighbours, read and written in one instruction: V * sizeof(T) is 2, 4, 8 or 16, and where
  * they lie is a multiple of it. */
 template <class T, int V> struct alignas(sizeof(T) * V) pack { T at[V]; };
@@ -109,12 +120,28 @@ template <int V, class T> DEVICE void load(float x[V], const T *p)
 		x[i] = value(v.at[i]);
 }
 
+/* Two neighbours: for bf16 one instruction instead of ten. */
+DEVICE void set_two(float to[2], float a, float b)
+{
+	to[0] = a;
+	to[1] = b;
+}
+
+DEVICE void set_two(bf16 to[2], float a, float b)
+{
+	const unsigned both = bf16_pair(a, b);
+
+	memcpy(to, &both, sizeof(both));
+}
+
 template <int V, class T> DEVICE void store(T *p, const float x[V])
 {
 	pack<T, V> v;
 
-	for (int i = 0; i < V; i++)
-		set(v.at[i], x[i]);
+	for (int i = 0; i + 1 < V; i += 2)
+		set_two(v.at + i, x[i], x[i + 1]);
+	if (V % 2 != 0)
+		set(v.at[V - 1], x[V - 1]);
 	*reinterpret_cast<pack<T, V> *>(p) = v;
 }
 
@@ -139,7 +166,7 @@ template <class T> constexpr int wide = 16 / (int)sizeof(T);
 
 DEVICE float sigmoid(float x)
 {
-	return 1 / (1 + __expf(-x));
+	return __fdividef(1, 1 + __expf(-x));   /* 0 where the exponential is infinite */
 }
 
 /* --- sums over a warp and over a block -------------------------------------------------------- */

@@ -93,14 +93,5 @@ DEVICE void mma_bf16(float d[4], const unsigned a[4], const unsigned b[2])
 		     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
-/* Two f32 as bf16 in one register, `low` in the lower half; rounded to nearest even. */
-DEVICE unsigned bf16_pair(float low, float high)
-{
-	unsigned r;
-
-	asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
-	return r;
-}
-
 #endif
 #endif
