@@ -81,6 +81,9 @@ int main(void)
 		  .least = 1 },         /* here the gradient of the shift is 0 */
 		{ "large", DTN_OP_groupnorm, NORM(8, true), SHIFTED(1, 9, 11, 64), .slow = slow,
 		  .every = 211 },
+		/* more than a block of a GPU keeps in its shared memory */
+		{ "one large group", DTN_OP_groupnorm, NORM(1, true), SHIFTED(1, 39, 41, 32),
+		  .slow = slow, .every = 12791 },
 		{ "far from zero", DTN_OP_groupnorm, NORM(3, true), SHIFTED(1, 7, 7, 9),
 		  .slow = slow, .fill = far,
 		  .f32 = 2e-4, .f32_only = true },
