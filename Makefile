@@ -74,7 +74,8 @@ STANDIN_TESTS = $(if $(filter thread,$(SAN)),,$(patsubst %.cu,$(BUILD)/%,$(wildc
 # use, and in tests/bench, which measure.  A harness.c is linked to all tests of its folder; those of
 # tests/fuzz want inputs, which tests/fuzz/run gives them.
 TESTS     = $(patsubst %.c,$(BUILD)/%,$(filter-out %/harness.c %/replay.c, \
-              $(wildcard tests/*.c tests/*/*.c))) $(STANDIN_TESTS) $(if $(SAN),,$(STANDIN))
+              $(wildcard tests/*.c tests/*/*.c))) $(STANDIN_TESTS) $(if $(SAN),,$(STANDIN)) \
+            $(if $(PLUGIN),$(BUILD)/tests/gpu/conv)
 
 # Of fuzz targets, main is libFuzzer's or that of replay.c.
 FUZZ      = $(filter $(BUILD)/tests/fuzz/%,$(TESTS))
@@ -132,6 +133,15 @@ $(BUILD)/kernels/cuda/%.o: kernels/cuda/%.cu $(BUILD)/settings-cuda
 	$(NVCC) $(NVCC_FLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/kernels/cuda/table.o: private DTN_CFLAGS += -fPIC
+
+# A test of the stand-in's again, for a GPU: scripts/check-cuda runs it.
+$(BUILD)/tests/gpu/conv: $(BUILD)/tests/gpu/conv.o $(BUILD)/kernels/cuda/stream.o $(LIBDTN) \
+		$(patsubst %.cu,$(BUILD)/%.o,$(wildcard kernels/cuda/conv*.cu))
+	$(NVCC) $(NVCC_FLAGS) -cudart shared -o $@ $^ $(LIBS) -Xlinker -rpath,$(CUDA_LIB)
+
+$(BUILD)/tests/gpu/%.o: tests/cuda/%.cu $(BUILD)/settings-cuda
+	@mkdir -p $(@D)
+	$(NVCC) $(NVCC_FLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/tests/cuda/%.o: tests/cuda/%.cc $(BUILD)/settings
 	@mkdir -p $(@D)

@@ -170,9 +170,10 @@ int main(void)
 			const char *differs = run(&t, (enum conv_tile)tile);
 
 			if (differs)
-				printf("not ok %s, %s: %s differs\n", s.name, name[tile], differs);
+				printf("not ok cuda conv %s, %s: %s differs\n", s.name, name[tile],
+				       differs);
 			else
-				printf("ok %s, %s\n", s.name, name[tile]);
+				printf("ok cuda conv %s, %s\n", s.name, name[tile]);
 			failed += differs != NULL;
 		}
 		release(&t);
