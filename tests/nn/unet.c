@@ -222,12 +222,16 @@ static void one(const struct dtn_backend *device, int type)
 int main(void)
 {
 	static const char *const isas[] = { "v2", "v3", "v4" };
+	const char *only = getenv("DTN_TEST_ISA");      /* as harness.c has it */
 	const struct dtn_backend *cuda;
 
 	load("tests/fixtures/unet.bin");
 	for (int i = 0; i < 3; i++) {
-		const struct dtn_backend *cpu = dtn_cpu(isas[i]);
+		const struct dtn_backend *cpu;
 
+		if (only && strcmp(only, isas[i]) != 0)
+			continue;
+		cpu = dtn_cpu(isas[i]);
 		if (!cpu) {
 			printf("ok %s # SKIP this processor cannot run it\n", isas[i]);
 			continue;
