@@ -75,10 +75,6 @@ static void run(struct job *j, const struct dtn_backend *cpu, int type, int work
 	j->out = j->prediction = dtn_unet(&j->graph, &unet, j->x, j->t, -1);
 	if (training)
 		j->out = dtn_loss(&j->graph, j->prediction, j->target, DTN_HUBER);
-	/* layers that start at zero would hide what lies before them */
-	for (dtn_id i = 0; i < j->graph.n; i++)
-		if (j->graph.node[i].op == DTN_OP_PARAM)
-			j->graph.node[i].attr.param.bound = 0.2f;
 	dtn_net_init(&j->net, &j->graph, j->out, training, cpu, workers, NULL);
 	dtn_net_initialise(&j->net, 3);
 	dtn_net_pack(&j->net);
@@ -131,6 +127,41 @@ static void one(const struct dtn_backend *cpu, int type)
 	done(&b);
 }
 
+/* Are the n numbers spread evenly over -bound .. bound, as well as chance allows? */
+static bool even(const float *w, size_t n, double bound)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (fabs(w[i]) > bound)
+			return false;
+		sum += w[i] * w[i];
+	}
+	return fabs(sqrt(3 * sum / (double)n) / bound - 1) < 4 / sqrt((double)n);
+}
+
+/* Weights and biases of products begin within 1/sqrt(fan_in), and none with zeros. */
+static void initial_weights(const struct dtn_backend *cpu)
+{
+	bool good = true;
+	int products = 0;
+	struct job j;
+
+	run(&j, cpu, DTN_F32, 1, false);
+	for (dtn_id i = 0; i < j.graph.n; i++) {
+		const struct dtn_node *x = &j.graph.node[i];
+		size_t n = dtn_shape_count(x->shape);
+
+		if (x->op != DTN_OP_PARAM || x->shape.rank < 2)
+			continue;
+		products++;
+		good = good && even(j.net.param + x->param, n,
+				    sqrt((double)x->shape.dim[0] / (double)n));
+	}
+	check(good && products > 20, "weights begin as large as they should", "init");
+	done(&j);
+}
+
 int main(void)
 {
 	static const char *const isas[] = { "v2", "v3", "v4" };
@@ -145,5 +176,6 @@ int main(void)
 		one(cpu, DTN_F32);
 		one(cpu, DTN_BF16);
 	}
+	initial_weights(dtn_cpu("v2"));
 	return failures > 0;
 }
