@@ -531,7 +531,9 @@ surroundings() {
 private() {
 	make_with "$1" a
 	if [ $out = stream ] || [ $out = file ]; then zstd -dc a > b; cat b >> a; fi
+	# among some thousand random bytes, shorter names turn up by chance
 	for word in "$(hostname)" "$(id -un)@" "$HOME/" "$(date +%Y-%m)" "$PWD"; do
+		((${#word} > 4)) || continue
 		! grep -qaF -- "$word" a || fail "the output contains '$word'"
 	done
 }

@@ -55,9 +55,9 @@ __global__ void move(struct dtn_step_call c)
 		float output = c.output[at], x;
 
 		if (c.with)
-			output = __fadd_rn(output, __fmul_rn(c.guidance, __fsub_rn(c.with[at], output)));
+			output = __fadd_rn(output, __fmul_rn(c.guidance,
+							     __fsub_rn(c.with[at], output)));
 		x = next(k, c.x[at], output);
-
 		if (k.noise > 0)
 			x = __fadd_rn(x, __fmul_rn(k.noise, z[i]));
 		c.x[at] = x;

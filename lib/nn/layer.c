@@ -1,8 +1,8 @@
 /* layer.c -- operations together with their parameters.
  *
  * Initial weights and biases are uniform within 1/sqrt(fan_in), which is also what PyTorch does.
- * DDPM's code [Ho et al. 2020] begins with zeros in the last convolution and in the last one of each
- * block instead.  Then nothing but shortcuts leads to the output at first, on which t has no
+ * DDPM's code [Ho et al. 2020] begins with zeros in the last convolution and in the last one of
+ * each block instead.  Then nothing but shortcuts leads to the output at first, on which t has no
  * influence, and v-prediction of photographs may stay there: in 100 steps on cars of 32x32 its loss
  * fell to 0.44 with zeros and to 0.23 without.
  */
