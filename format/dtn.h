@@ -91,8 +91,7 @@ struct dtn_writer;
 struct dtn_reader *dtn_reader_open(int operands, char *const *operand, enum dtn_kind kind);
 void dtn_reader_close(struct dtn_reader *);
 
-extern uint64_t dtn_max_record;         /* bytes a reader takes; 1 GiB, or --max-record */
-void dtn_reader_limit(struct dtn_reader *, uint64_t max_record);        /* another for this one */
+extern uint64_t dtn_max_record;         /* bytes that readers take; 1 GiB, or --max-record */
 void dtn_reader_threads(struct dtn_reader *, int threads);      /* decompression; default 1 */
 void dtn_reader_check_index(struct dtn_reader *);       /* die where INDX is wrong, used or not */
 

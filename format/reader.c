@@ -18,7 +18,6 @@ struct dtn_reader *dtn_reader_open(int operands, char *const *operand, enum dtn_
 
 	dtn_source_open(&r->source, operands, operand);
 	r->wanted = kind;
-	r->most = dtn_max_record;
 	r->threads = 1;
 	r->place = -1;
 	return r;
@@ -38,7 +37,6 @@ void dtn_reader_close(struct dtn_reader *r)
 	free(r);
 }
 
-void dtn_reader_limit(struct dtn_reader *r, uint64_t max_record) { r->most = max_record; }
 void dtn_reader_threads(struct dtn_reader *r, int threads) { r->threads = threads; }
 void dtn_reader_check_index(struct dtn_reader *r) { r->check_index = true; }
 void dtn_reader_pass_on(struct dtn_reader *r, struct dtn_writer *to) { r->others_to = to; }
@@ -263,9 +261,9 @@ static void read_record(struct dtn_reader *r, struct dtn_frame *frame)
 	if (r->record.seq < r->records || r->record.first != r->samples)
 		dtn_reader_die(r, "records out of order");
 	for (int i = 0; i < r->record.tensors; i++)
-		if (!dtn_add(&total, total, r->record.tensor[i].bytes) || total > r->most)
+		if (!dtn_add(&total, total, r->record.tensor[i].bytes) || total > dtn_max_record)
 			dtn_reader_die(r, "record exceeds --max-record (%s)",
-				       dtn_bytes_text(r->most));
+				       dtn_bytes_text(dtn_max_record));
 	if (r->check_index)
 		dtn_index_add(&r->index, r->records, offset, r->samples);
 	r->records++;

@@ -42,8 +42,8 @@ void target_read(const uint8_t *data, size_t n)
 	char *operand = fuzz_path;
 
 	(void)data;
+	dtn_max_record = 1 << 24;
 	in = dtn_reader_open(1, &operand, DTN_ANY);
-	dtn_reader_limit(in, 1 << 24);
 	if (n % 2 == 0)
 		dtn_reader_check_index(in);
 	while (dtn_next_segment(in))
