@@ -147,9 +147,7 @@ def make(network, device, compiled):
 
 
 def trainer(model, shape, batch, device):
-    parameters = [p.detach() for p in model.parameters()]
-    average = [p.clone() for p in parameters]
-    optimizer = torch.optim.Adam(model.parameters(), lr=2e-4, fused=device == "cuda")
+    learn = bench.learner(torch, model, fused=device == "cuda")
     alpha_bar = torch.cumprod(1 - torch.linspace(1e-4, 0.02, 1000, device=device), 0)
     x = (torch.rand(batch, *shape, device=device) * 2 - 1).contiguous(memory_format=torch.channels_last)
 
@@ -159,12 +157,7 @@ def trainer(model, shape, batch, device):
         a = alpha_bar[t][:, None, None, None]
         with torch.autocast(device, torch.bfloat16):
             prediction = model(a.sqrt() * x + (1 - a).sqrt() * noise, t)
-        loss = torch.nn.functional.mse_loss(prediction.float(), noise)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        torch._foreach_lerp_(average, parameters, 0.001)
+        learn(prediction, noise)
 
     return step
 

@@ -44,11 +44,27 @@ def unet(side, colours, channels, attention):
         freq_shift=1)
 
 
-def trainer(torch, model, x, precision):
-    """A function that does one training step on the images x."""
+def learner(torch, model, fused=None):
+    """A function that moves the weights by a prediction of the noise; it returns the loss."""
     parameters = [p.detach() for p in model.parameters()]
     average = [p.clone() for p in parameters]
-    optimizer = torch.optim.Adam(model.parameters(), lr=2e-4)
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-4, fused=fused)
+
+    def learn(prediction, noise):
+        loss = torch.nn.functional.mse_loss(prediction.float(), noise)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        torch._foreach_lerp_(average, parameters, 0.001)
+        return loss
+
+    return learn
+
+
+def trainer(torch, model, x, precision):
+    """A function that does one training step on the images x."""
+    learn = learner(torch, model)
     betas = torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)
     alpha_bar = torch.cumprod(1 - betas, 0).float()
 
@@ -59,13 +75,7 @@ def trainer(torch, model, x, precision):
         noised = a.sqrt() * x + (1 - a).sqrt() * noise
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
             prediction = model(noised, t).sample
-        loss = torch.nn.functional.mse_loss(prediction.float(), noise)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        torch._foreach_lerp_(average, parameters, 0.001)
-        loss.item()
+        learn(prediction, noise).item()
 
     return step
 
