@@ -20,8 +20,8 @@ enum { MOST_AT_ONCE = 256 };            /* on a device that takes them all at on
 
 static const struct dtn_option options[] = {
 	{ "number", 'n', "N", "make N images (default: 64)" },
-	{ "sampler", 0, "NAME", "ddim|ddpm (default: ddim)" },
-	{ "steps", 0, "S", "steps to take (default: 50; ddpm: all)" },
+	{ "sampler", 0, "NAME", DTN_SAMPLERS " (default: ddim)" },
+	{ "steps", 0, "S", "steps to take (default: 50; ddpm: all; dpm++2m: 25)" },
 	{ "eta", 0, "E", "ddim: noise of each step, 0 to 1 (default: 0)" },
 	{ "spacing", 0, "NAME", DTN_SPACINGS " (default: trailing)" },
 	{ "variance", 0, "NAME", "ddpm: " VARIANCES " (default: small)" },
@@ -65,7 +65,7 @@ static void one_option(struct wishes *w, const struct dtn_args *args)
 	if (!strcmp(name, "number"))
 		w->n = (int)dtn_args_int(args, 1, 1000000000);
 	else if (!strcmp(name, "sampler"))
-		w->sampler.kind = (enum dtn_sampler_kind)dtn_args_choice(args, "ddim|ddpm");
+		w->sampler.kind = (enum dtn_sampler_kind)dtn_args_choice(args, DTN_SAMPLERS);
 	else if (!strcmp(name, "steps"))
 		w->sampler.steps = (int)dtn_args_int(args, 1, 65536);
 	else if (!strcmp(name, "eta"))
@@ -117,14 +117,20 @@ static void check_options(const struct wishes *w, const struct dtn_args *args)
 		dtn_usage("--strength wants --from, to have something to change");
 }
 
+static int smaller(int a, int b)
+{
+	return a < b ? a : b;
+}
+
 static void check_steps(struct wishes *w, const struct dtn_model *model)
 {
+	static const int usual[] = { [DTN_DDIM] = 50, [DTN_DDPM] = INT_MAX, [DTN_DPM] = 25 };
 	const int T = model->schedule.steps;
 
 	if (w->sampler.steps > T)
 		dtn_usage("--steps %d: the model has %d", w->sampler.steps, T);
 	if (w->sampler.steps == 0)
-		w->sampler.steps = w->sampler.kind == DTN_DDIM && T > 50 ? 50 : T;
+		w->sampler.steps = smaller(T, usual[w->sampler.kind]);
 }
 
 /* --- the result ------------------------------------------------------------------------------- */
@@ -255,8 +261,11 @@ static void choose_classes(struct sink *sink, struct wishes *w, const struct dtn
 				  w->class ? "--class" : "--guidance");
 		return;
 	}
-	if (!w->class && w->from && from->kind != DTN_FROM_NOISE)
+	if (!w->class && w->from && from->kind != DTN_FROM_NOISE) {
+		if (w->guidance > 0)
+			dtn_usage("--guidance with images --from a stream wants their --class");
 		w->guidance = 0;
+	}
 	if (w->guidance < 0)
 		w->guidance = named_only ? 1 : DTN_GUIDANCE;
 	if (named_only && w->guidance != 1)
@@ -280,11 +289,6 @@ static void begin_with(struct wishes *w, struct dtn_from *from, const struct dtn
 		w->strength = w->strength < 0 ? 0.75 : w->strength;
 	}
 	w->n = w->n < 0 ? 64 : w->n;
-}
-
-static int smaller(int a, int b)
-{
-	return a < b ? a : b;
 }
 
 /* As many workers as processors or -j, but no more than have work; twice as many slices, so

@@ -153,6 +153,7 @@ struct dtn_update_call {
 struct dtn_coefficients {
 	float cx, co, bound;            /* x_0 = held(cx x + co output, bound) */
 	float x0, x, output, noise;     /* of the next x; noise 0: none is drawn */
+	float before;                   /* too, of x_0 of the step before; 0: it is not read */
 	int32_t t;                      /* of this step */
 };
 
@@ -162,6 +163,7 @@ struct dtn_step_call {
 	/* [S,H,W,C]; the step takes output + guidance (with - output) instead; NULL: output */
 	const float *with;
 	float guidance;
+	float *before;                  /* [S,H,W,C] x_0 of the last step made; NULL: nobody asks */
 	int32_t *t;                     /* [S] */
 	/* [steps + 1]; of the last only t is read */
 	const struct dtn_coefficients *table;

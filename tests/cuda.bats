@@ -123,8 +123,9 @@ pixels() { dtn-info --dump image "$1" | od -An -v -t f4 -w4; }
 	near cpu.all cuda.all 1e-4
 }
 
-@test "both samplers, with noise at each step, make the CPU's images" {
-	for how in "--sampler ddim --eta 1 --steps 3" "--sampler ddpm --steps 4" "--spacing leading --steps 2 --no-clip"; do
+@test "every sampler, with noise at each step or none, makes the CPU's images" {
+	for how in "--sampler ddim --eta 1 --steps 3" "--sampler ddpm --steps 4" "--spacing leading --steps 2 --no-clip" \
+		"--sampler dpm++2m --steps 5"; do
 		for device in cpu cuda; do
 			dtn-sample $how --device $device --precision f32 -n 2 --dtype f32 --force -o $device.dtn "$F/cpu.dtn"
 			pixels $device.dtn > $device

@@ -79,7 +79,7 @@ meta() { dtn-info --json "$2" | grep -oE "\"$1\": *\"[^\"]*\"" | sed 's/.*: *"\(
 	dtn-sample -n 2 m.dtn > a
 	pixels a > base
 	local options
-	for options in "--sampler ddpm" "--steps 49" "--eta 0.5" "--spacing leading" "--spacing linspace" \
+	for options in "--sampler ddpm" "--sampler dpm++2m" "--sampler dpm++2m --steps 50" "--steps 49" "--eta 0.5" "--spacing leading" "--spacing linspace" \
 		"--spacing quad" "--no-clip" "--raw" "--first 1" "--sampler ddpm --variance large" "--seed 1"; do
 		# shellcheck disable=SC2086
 		dtn-sample -n 2 $options m.dtn > b
@@ -93,6 +93,12 @@ meta() { dtn-info --json "$2" | grep -oE "\"$1\": *\"[^\"]*\"" | sed 's/.*: *"\(
 	dtn-sample -n 2 --sampler ddpm --steps 100 --variance small m.dtn > b
 	pixels a > base; pixels b > other
 	cmp base other
+	dtn-sample -n 2 --sampler dpm++2m m.dtn > a
+	dtn-sample -n 2 --sampler dpm++2m --steps 25 m.dtn > b
+	pixels a > base; pixels b > other
+	cmp base other
+	same sampler dpm++2m "$(meta sample.sampler a)"
+	fails 2 '--eta is for' dtn-sample -o s --sampler dpm++2m --eta 1 m.dtn
 }
 
 @test "a model of fewer than 50 steps takes them all" {
@@ -292,6 +298,7 @@ numbers() { dtn-sample --dtype f32 --precision f32 "$@" classes.dtn | pixels - |
 	stream -n 6 -s 8x8x1 > images.dtn
 	dtn-sample --from images.dtn classes.dtn > s
 	same guidance 0 "$(meta sample.guidance s)"
+	fails 2 'wants their --class' dtn-sample -o t --from images.dtn --guidance 2 classes.dtn
 	dtn-sample --from images.dtn --class cat --guidance 0 classes.dtn | pixels - > none
 	pixels s | cmp - none
 	dtn-sample --from images.dtn --class cat classes.dtn | pixels - > cats

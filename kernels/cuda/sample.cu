@@ -7,7 +7,8 @@
  * Rounded as lib/diffusion/sampler.c rounds, each product and each sum by itself: from the same
  * output of the network comes the same x, bit for bit.
  *
- * Bytes a number: x and output read, with guidance also the other output, x written. */
+ * Bytes a number: x and output read, with guidance also the other output, x written; where a step
+ * looks back, x_0 of the step before read and this one's written. */
 #include "kernels/cuda/rng.h"
 
 enum { BLOCK = 128, EACH = 4 };
@@ -30,12 +31,17 @@ DEVICE float held(float x, float bound)
 	return x > bound ? bound : x < -bound ? -bound : x;
 }
 
-DEVICE float next(const struct dtn_coefficients &k, float x, float output)
+DEVICE float next(const struct dtn_coefficients &k, float x, float output, float *before)
 {
 	const float x0 = held(__fadd_rn(__fmul_rn(k.cx, x), __fmul_rn(k.co, output)), k.bound);
+	float to = __fadd_rn(__fadd_rn(__fmul_rn(k.x0, x0), __fmul_rn(k.x, x)),
+			     __fmul_rn(k.output, output));
 
-	return __fadd_rn(__fadd_rn(__fmul_rn(k.x0, x0), __fmul_rn(k.x, x)),
-			 __fmul_rn(k.output, output));
+	if (k.before != 0)
+		to = __fadd_rn(to, __fmul_rn(k.before, *before));
+	if (before)
+		*before = x0;
+	return to;
 }
 
 __global__ void move(struct dtn_step_call c)
@@ -57,7 +63,7 @@ __global__ void move(struct dtn_step_call c)
 		if (c.with)
 			output = __fadd_rn(output, __fmul_rn(c.guidance,
 							     __fsub_rn(c.with[at], output)));
-		x = next(k, c.x[at], output);
+		x = next(k, c.x[at], output, c.before ? c.before + at : NULL);
 		if (k.noise > 0)
 			x = __fadd_rn(x, __fmul_rn(k.noise, z[i]));
 		c.x[at] = x;

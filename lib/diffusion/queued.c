@@ -23,6 +23,7 @@ struct dtn_way {
 	uint64_t *draw;                 /* seed, number of the first image */
 	float *x;                       /* [S,H,W,C] */
 	float *with;                    /* [S,H,W,C], guided: the prediction with classes */
+	float *before;                  /* [S,H,W,C], DTN_DPM: x_0 of the last step */
 	struct dtn_coefficients *table;
 	int32_t *step, *t, *label;      /* t, label [S] */
 	int32_t *none;                  /* [S], guided: labels of images of any class */
@@ -72,6 +73,8 @@ struct dtn_way *dtn_way_open(const struct dtn_sampling *s)
 		w->none = dtn_device_alloc(b, per_image, "labels");
 		fill(w, w->none, s->graph->classes);
 	}
+	if (s->sampler->config.kind == DTN_DPM)
+		w->before = dtn_device_alloc(b, bytes, "images");
 	return w;
 }
 
@@ -90,6 +93,8 @@ void dtn_way_close(struct dtn_way *w)
 		w->device->free(w->with);
 		w->device->free(w->none);
 	}
+	if (w->before)
+		w->device->free(w->before);
 	free(w->host);
 	free(w);
 }
@@ -130,8 +135,8 @@ static void step(struct dtn_way *w)
 	float *output = dtn_value(w->run, w->sampling->graph->prediction);
 	const struct dtn_step_call call = {
 		.x = w->x, .output = output, .with = w->with,
-		.guidance = (float)w->sampling->guidance, .t = w->t, .table = w->table,
-		.step = w->step, .draw = w->draw, .S = w->S, .image = w->image
+		.guidance = (float)w->sampling->guidance, .before = w->before, .t = w->t,
+		.table = w->table, .step = w->step, .draw = w->draw, .S = w->S, .image = w->image
 	};
 
 	ask(w, w->label);

@@ -16,6 +16,7 @@ struct worker {
 	float *x, *output, *without;    /* [S,H,W,C]; without: its class */
 	float *z;                       /* [H,W,C] */
 	float *frame;                   /* [S,H,W,C] */
+	float *before;                  /* [S,H,W,C], see dtn_sampler_step */
 	int32_t *t, *label;             /* [S] */
 };
 
@@ -163,8 +164,15 @@ static void step(struct all *all, struct worker *w, uint64_t first, int i)
 			dtn_rng_normal(
 				dtn_rng(s->seed, DTN_RNG_STEP, first + (uint64_t)k, (uint32_t)i),
 				w->z, all->image);
-		dtn_sampler_step(s->sampler, i, w->x + at, w->output + at, w->z, all->image);
+		dtn_sampler_step(s->sampler, i, w->x + at, w->output + at, w->z, w->before + at,
+				 all->image);
 	}
+}
+
+/* Is a frame due after i steps, number f being the next? */
+static bool frame_due(const struct dtn_sampling *s, int f, int i)
+{
+	return f < s->frames && frame_step(f, s->frames, s->sampler->config.steps) == i;
 }
 
 /* Put x [S,H,W,C] into the result for all frames, from number f on, that are due after i steps;
@@ -173,7 +181,7 @@ static int keep_frames(struct all *all, char *result, const float *x, int f, int
 {
 	const struct dtn_sampling *s = all->s;
 
-	for (; f < s->frames && frame_step(f, s->frames, s->sampler->config.steps) == i; f++)
+	for (; frame_due(s, f, i); f++)
 		for (int k = 0; k < s->graph->slice; k++) {
 			char *to = result +
 				   ((size_t)k * (size_t)s->frames + (size_t)f) * all->sample_bytes;
@@ -194,12 +202,6 @@ static void count_step(struct all *all)
 		s->progress(s->arg, done, (int64_t)all->ring.slices * s->sampler->config.steps);
 		pthread_mutex_unlock(&all->showing);
 	}
-}
-
-/* Is a frame due after i steps, number f being the next? */
-static bool frame_due(const struct dtn_sampling *s, int f, int i)
-{
-	return f < s->frames && frame_step(f, s->frames, s->sampler->config.steps) == i;
 }
 
 static void queued_way(struct all *all, struct worker *w, uint64_t first, char *result)
@@ -322,6 +324,7 @@ static void get_memory(struct all *all)
 			.without = dtn_alloc(slice, sizeof(float)),
 			.z = dtn_alloc(all->image, sizeof(float)),
 			.frame = dtn_alloc(slice, sizeof(float)),
+			.before = dtn_alloc(slice, sizeof(float)),
 			.t = dtn_alloc(S, sizeof(int32_t)),
 			.label = dtn_alloc(S, sizeof(int32_t))
 		};
@@ -339,6 +342,7 @@ static void free_memory(struct all *all)
 		free(all->worker[k].without);
 		free(all->worker[k].z);
 		free(all->worker[k].frame);
+		free(all->worker[k].before);
 		free(all->worker[k].t);
 		free(all->worker[k].label);
 	}

@@ -1,9 +1,9 @@
 /* sampler.c -- one step from x at t to x at p, the next t of the list (p = -1: the image).
  *
- * Both samplers go by way of x_0: what the network's output says the image is, clipped.  Then both
- * steps, and x_0 itself, are sums of x, the output, x_0 and noise, so a step is a handful of
- * coefficients, worked out in f64.  p comes from the list, never from t - T/S; skipped steps make
- * the betas of DDPM larger (Nichol & Dhariwal 2021, section 4).
+ * All samplers go by way of x_0: what the network's output says the image is, clipped.  Then every
+ * step, and x_0 itself, are sums of x, the output, x_0, that of the step before and noise, so a
+ * step is a handful of coefficients, worked out in f64.  p comes from the list, never from t - T/S;
+ * skipped steps make the betas of DDPM larger (Nichol & Dhariwal 2021, section 4).
  */
 #include "lib/diffusion/sampler.h"
 
@@ -53,8 +53,8 @@ void dtn_spaced(int *t, int S, int T, enum dtn_spacing spacing)
 
 /* --- one step --------------------------------------------------------------------------------- */
 
-struct linear { double x, output; };            /* coefficients */
-struct step { double x0, x, output, noise; };   /* of x at p */
+struct linear { double x, output; };                    /* coefficients */
+struct step { double x0, x, output, noise, before; };   /* of x at p */
 
 /* x_0 and eps as the output o sees them (Salimans & Ho 2022, appendix D):
  *      x = sqrt(ab) x_0 + sqrt(1-ab) eps,   v = sqrt(ab) eps - sqrt(1-ab) x_0
@@ -113,13 +113,41 @@ static int next_t(const struct dtn_sampler *s, int i)
 	return i + 1 < s->config.steps ? s->t[i + 1] : -1;
 }
 
+/* lambda = log(sqrt(ab) / sqrt(1-ab)), half the logarithm of the signal-to-noise ratio. */
+static double log_ratio(double ab)
+{
+	return log(ab / (1 - ab)) / 2;
+}
+
+/* Lu et al. 2022b, alg. 2: a step of DDIM, to which x_0 goes on in a straight line over lambda,
+ * from the step before (ab_b) to the middle of this one:
+ *      x_0 + (x_0 - x_0 before) / 2r,   r = (lambda - lambda before) / (lambda_p - lambda)
+ * Where one of these is infinite, at the image and at pure noise, it is DDIM's alone. */
+static struct step dpm(const struct dtn_sampler_config *c, double ab_b, double ab, double ab_p)
+{
+	struct step to = ddim(c, DTN_X0, ab, ab_p);
+	double onward;
+
+	if (ab_b <= 0 || ab <= 0 || ab_p >= 1)
+		return to;
+	onward = (log_ratio(ab_p) - log_ratio(ab)) / (log_ratio(ab) - log_ratio(ab_b)) / 2;
+	to.before = -onward * to.x0;
+	to.x0 -= to.before;
+	return to;
+}
+
 static struct step step_at(const struct dtn_sampler *s, int i)
 {
 	const double ab = dtn_alpha_bar(s->schedule, s->t[i]),
 		     ab_p = dtn_alpha_bar(s->schedule, next_t(s, i));
 
-	return s->config.kind == DTN_DDPM ? ddpm(&s->config, ab, ab_p) :
-		ddim(&s->config, s->predict, ab, ab_p);
+	switch (s->config.kind) {
+	case DTN_DDPM: return ddpm(&s->config, ab, ab_p);
+	case DTN_DPM:
+		return dpm(&s->config, i > 0 ? dtn_alpha_bar(s->schedule, s->t[i - 1]) : 0, ab,
+			   ab_p);
+	default: return ddim(&s->config, s->predict, ab, ab_p);
+	}
 }
 
 /* --- what the header promises ----------------------------------------------------------------- */
@@ -137,13 +165,14 @@ void dtn_sampler_init(struct dtn_sampler *s, const struct dtn_sampler_config *co
 void dtn_sampler_describe(const struct dtn_sampler_config *c, struct dtn_meta *meta)
 {
 	static const char *const spacing[] = { "trailing", "leading", "linspace", "quad" };
+	static const char *const kind[] = { "ddim", "ddpm", "dpm++2m" };
 
-	dtn_meta_set(meta, "sample.sampler", c->kind == DTN_DDIM ? "ddim" : "ddpm");
+	dtn_meta_set(meta, "sample.sampler", "%s", kind[c->kind]);
 	dtn_meta_set(meta, "sample.steps", "%d", c->steps);
 	dtn_meta_set(meta, "sample.spacing", "%s", spacing[c->spacing]);
 	if (c->kind == DTN_DDIM)
 		dtn_meta_set(meta, "sample.eta", "%.9g", c->eta);
-	else
+	if (c->kind == DTN_DDPM)
 		dtn_meta_set(meta, "sample.variance", c->variance_large ? "large" : "small");
 	dtn_meta_set(meta, "sample.clip", "%d", c->clip);
 }
@@ -197,12 +226,13 @@ void dtn_sampler_coefficients(const struct dtn_sampler *s, int i, struct dtn_coe
 	*c = (struct dtn_coefficients){
 		.cx = (float)x0.x, .co = (float)x0.output, .bound = s->config.clip ? 1 : INFINITY,
 		.x0 = (float)to.x0, .x = (float)to.x, .output = (float)to.output,
-		.noise = dtn_sampler_noisy(s, i) ? (float)to.noise : 0, .t = s->t[i]
+		.noise = dtn_sampler_noisy(s, i) ? (float)to.noise : 0, .before = (float)to.before,
+		.t = s->t[i]
 	};
 }
 
 void dtn_sampler_step(const struct dtn_sampler *s, int i, float *x, const float *output,
-		      const float *z, size_t n)
+		      const float *z, float *before, size_t n)
 {
 	struct dtn_coefficients c;
 	float cx, co, bound, x0, xx, xo;
@@ -212,6 +242,10 @@ void dtn_sampler_step(const struct dtn_sampler *s, int i, float *x, const float 
 	for (size_t k = 0; k < n; k++) {
 		float image = clipped(cx * x[k] + co * output[k], bound);
 		x[k] = x0 * image + xx * x[k] + xo * output[k];
+		if (c.before != 0)
+			x[k] += c.before * before[k];
+		if (s->config.kind == DTN_DPM)
+			before[k] = image;
 	}
 	if (dtn_sampler_noisy(s, i))
 		for (size_t k = 0; k < n; k++)

@@ -1,4 +1,5 @@
-/* sampler.h -- from noise to images: DDPM [Ho et al. 2020, alg. 2], DDIM [Song et al. 2021]. */
+/* sampler.h -- from noise to images: DDPM [Ho et al. 2020, alg. 2], DDIM [Song et al. 2021],
+ * DPM-Solver++(2M) [Lu et al. 2022b, alg. 2]. */
 #ifndef DTN_SAMPLER_H
 #define DTN_SAMPLER_H
 
@@ -6,7 +7,8 @@
 #include "kernels/backend.h"
 #include "lib/diffusion/schedule.h"
 
-enum dtn_sampler_kind { DTN_DDIM, DTN_DDPM };
+enum dtn_sampler_kind { DTN_DDIM, DTN_DDPM, DTN_DPM };
+#define DTN_SAMPLERS "ddim|ddpm|dpm++2m"
 enum dtn_spacing { DTN_TRAILING, DTN_LEADING, DTN_LINSPACE, DTN_QUAD };
 #define DTN_SPACINGS "trailing|leading|linspace|quad"
 
@@ -47,10 +49,11 @@ void dtn_sampler_x0(const struct dtn_sampler *, int i, float *x0, const float *x
 		    const float *output, size_t n);
 
 /* One step: x at t[i] becomes x at t[i+1], through x_0.  z: N(0,1), [n], not read at the last
- * step or where the step has no noise (dtn_sampler_noisy).  Its numbers, for a device that does
- * the same. */
+ * step or where the step has no noise (dtn_sampler_noisy).  before: [n], x_0 of the step before,
+ * which becomes that of this one; only for DTN_DPM, which does not read it at the first step.
+ * Its numbers, for a device that does the same. */
 void dtn_sampler_step(const struct dtn_sampler *, int i, float *x, const float *output,
-		      const float *z, size_t n);
+		      const float *z, float *before, size_t n);
 void dtn_sampler_coefficients(const struct dtn_sampler *, int i, struct dtn_coefficients *);
 bool dtn_sampler_noisy(const struct dtn_sampler *, int i);
 

@@ -100,7 +100,11 @@ static void test_loop(void)
 {
 	const uint64_t first = 3 * (uint64_t)graph.slice;
 
-	for (int kind = DTN_DDIM; kind <= DTN_DDPM; kind++) {
+	static const char *const way[] = { "the way, ddim", "the way, ddpm", "the way, dpm++" },
+				 *const frames[] = { "x0 frames, ddim", "x0 frames, ddpm",
+						     "x0 frames, dpm++" };
+
+	for (int kind = DTN_DDIM; kind <= DTN_DPM; kind++) {
 		struct dtn_sampler_config config = {
 			.kind = (enum dtn_sampler_kind)kind, .steps = Steps, .clip = true
 		};
@@ -116,7 +120,7 @@ static void test_loop(void)
 		size_t n, n0;
 		float *got = make(w, &n), *got0 = make(w0, &n0), z[Image],
 		      *x = dtn_alloc(all, sizeof(*x));
-		float *x0 = dtn_alloc(all, sizeof(*x));
+		float *x0 = dtn_alloc(all, sizeof(*x)), *before = dtn_alloc(all, sizeof(*x));
 		bool same = n == all / Image * (Steps + 1), same0 = n0 == n;
 
 		dtn_sampler_init(&s, &config, &schedule, DTN_EPS);
@@ -144,7 +148,7 @@ static void test_loop(void)
 					dtn_rng(3, DTN_RNG_STEP, first + (uint64_t)k, (uint32_t)i),
 					z, Image);
 				dtn_sampler_step(&s, i, x + k * Image, output + k * Image, z,
-						 Image);
+						 before + k * Image, Image);
 				same0 = same0 && !memcmp(x0 + k * Image,
 							 got0 + (k * (Steps + 1) + i) * Image,
 							 Image * sizeof(*x));
@@ -154,16 +158,15 @@ static void test_loop(void)
 			same0 = same0 &&
 				!memcmp(x + k * Image, got0 + (k * (Steps + 1) + Steps) * Image,
 					Image * sizeof(*x));
-		check(same, kind == DTN_DDIM ? "the way, ddim" : "the way, ddpm",
-		      "not the sampler's");
-		check(same0, kind == DTN_DDIM ? "x0 frames, ddim" : "x0 frames, ddpm",
-		      "not the sampler's");
+		check(same, way[kind], "not the sampler's");
+		check(same0, frames[kind], "not the sampler's");
 		dtn_net_release(&net);
 		dtn_sampler_release(&s);
 		free(got);
 		free(got0);
 		free(x);
 		free(x0);
+		free(before);
 	}
 }
 

@@ -59,7 +59,7 @@ static double fixture(struct dtn_sampler_config config, double beta_first, enum 
 	};
 	struct dtn_schedule schedule;
 	struct dtn_sampler s;
-	float x[Fixture], output[Fixture];
+	float x[Fixture], output[Fixture], before[Fixture];
 	double sum = 0;
 
 	for (int k = 0; k < Fixture; k++)
@@ -69,7 +69,7 @@ static double fixture(struct dtn_sampler_config config, double beta_first, enum 
 	for (int i = 0; i < config.steps; i++) {
 		for (int k = 0; k < Fixture; k++)
 			output[k] = x[k] * (float)s.t[i] / (float)(s.t[i] + 1);
-		dtn_sampler_step(&s, i, x, output, NULL, Fixture);
+		dtn_sampler_step(&s, i, x, output, NULL, before, Fixture);
 	}
 	for (int k = 0; k < Fixture; k++)
 		sum += fabs(x[k]);
@@ -110,6 +110,23 @@ static void test_clipped_fixtures(void)
 	      "not diffusers' sum");
 }
 
+/* DPMSolverMultistepScheduler (diffusers 0.42.1) with trailing steps, which end at sigma 0; eps and
+ * v of 25 steps go through all that differs from DDIM. */
+static void test_dpm_fixtures(void)
+{
+	struct dtn_sampler_config c = { .kind = DTN_DPM, .steps = 10, .spacing = DTN_TRAILING };
+
+	check(near(fixture(c, 1e-4, DTN_EPS), 185.2648, 1e-3), "DPM-Solver++, eps",
+	      "not diffusers' sum");
+	check(near(fixture(c, 1e-4, DTN_X0), 727.4620, 1e-3), "DPM-Solver++, x0",
+	      "not diffusers' sum");
+	check(near(fixture(c, 0.01, DTN_EPS), 117.9217, 1e-3), "DPM-Solver++, other betas",
+	      "not diffusers' sum");
+	c.steps = 25;
+	check(near(fixture(c, 1e-4, DTN_V), 83.0499, 1e-3), "DPM-Solver++, v",
+	      "not diffusers' sum");
+}
+
 /* --- the coefficients of a step --------------------------------------------------------------- */
 
 /* What step t -> p makes of x, output and z. */
@@ -125,7 +142,7 @@ static double one(enum dtn_predict predict, struct dtn_sampler_config c, int t, 
 	dtn_sampler_init(&s, &c, &schedule, predict);
 	s.t[0] = t;
 	s.t[1] = p;
-	dtn_sampler_step(&s, 0, &x, &output, &z, 1);
+	dtn_sampler_step(&s, 0, &x, &output, &z, NULL, 1);
 	dtn_sampler_release(&s);
 	dtn_schedule_release(&schedule);
 	return x;
@@ -259,7 +276,7 @@ static void trajectory(struct dtn_sampler_config c, enum dtn_predict predict,
 		       double *deviation)
 {
 	enum { n = 4096 };
-	static float x[n], output[n], z[n];
+	static float x[n], output[n], z[n], before[n];
 	struct dtn_schedule_config config = { .steps = 1000, .kind = kind };
 	struct dtn_schedule schedule;
 	struct dtn_sampler s;
@@ -271,7 +288,7 @@ static void trajectory(struct dtn_sampler_config c, enum dtn_predict predict,
 	for (int i = 0; i < c.steps; i++) {
 		ideal(predict, dtn_alpha_bar(&schedule, s.t[i]), m, d, output, x, n);
 		dtn_rng_normal(dtn_rng(1, DTN_RNG_STEP, 0, (uint32_t)i), z, n);
-		dtn_sampler_step(&s, i, x, output, dtn_sampler_noisy(&s, i) ? z : NULL, n);
+		dtn_sampler_step(&s, i, x, output, dtn_sampler_noisy(&s, i) ? z : NULL, before, n);
 	}
 	for (int k = 0; k < n; k++) {
 		m1 += x[k];
@@ -290,11 +307,11 @@ static void test_trajectories(void)
 {
 	bool point = true, spread = true;
 
-	for (int mode = 0; mode < 4; mode++)
+	for (int mode = 0; mode < 5; mode++)
 		for (int p = DTN_EPS; p <= DTN_V; p++)
 			for (int spacing = DTN_TRAILING; spacing <= DTN_LINSPACE; spacing++) {
 				struct dtn_sampler_config c = {
-					.kind = mode < 2 ? DTN_DDIM : DTN_DDPM,
+					.kind = mode < 2 ? DTN_DDIM : mode < 4 ? DTN_DDPM : DTN_DPM,
 					.steps = 250,
 					.clip = true,
 					.spacing = (enum dtn_spacing)spacing,
@@ -321,6 +338,7 @@ int main(void)
 	test_spacing();
 	test_fixtures();
 	test_clipped_fixtures();
+	test_dpm_fixtures();
 	test_noise();
 	test_posterior();
 	test_eta();

@@ -113,7 +113,7 @@ static float held(float x, float bound)
 
 /* The arithmetic of dtn_sampler_step, with coefficients of any kind. */
 static void step_by_cpu(const struct dtn_coefficients *k, int step, uint64_t image, float *x,
-			const float *output)
+			const float *output, float *before)
 {
 	float z[IMAGE];
 
@@ -122,16 +122,19 @@ static void step_by_cpu(const struct dtn_coefficients *k, int step, uint64_t ima
 		float x0 = held(k->cx * x[i] + k->co * output[i], k->bound);
 
 		x[i] = k->x0 * x0 + k->x * x[i] + k->output * output[i];
+		if (k->before != 0)
+			x[i] += k->before * before[i];
+		before[i] = x0;
 		if (k->noise > 0)
 			x[i] += k->noise * z[i];
 	}
 }
 
-static void check_step(bool guided)
+static void check_step(bool guided, bool looks_back)
 {
 	enum { STEPS = 3 };
 	struct dtn_coefficients table[STEPS + 1];
-	float x[S * IMAGE], output[S * IMAGE], with[S * IMAGE], got[S * IMAGE];
+	float x[S * IMAGE], output[S * IMAGE], with[S * IMAGE], got[S * IMAGE], before[S * IMAGE];
 	int32_t step = 0, t[S];
 	struct dtn_step_call call = { .S = S, .image = IMAGE };
 	const char *wrong = NULL;
@@ -139,7 +142,9 @@ static void check_step(bool guided)
 	for (int i = 0; i <= STEPS; i++)
 		table[i] = (struct dtn_coefficients){ number(), number(), i == 1 ? INFINITY : 0.5f,
 						      number(), number(), number(),
-						      i == 2 ? 0 : 0.7f, 900 - 17 * i };
+						      i == 2 ? 0 : 0.7f,
+						      looks_back && i > 0 ? number() : 0,
+						      900 - 17 * i };
 	for (int i = 0; i < S * IMAGE; i++) {
 		x[i] = 3 * number();
 		output[i] = number();
@@ -153,6 +158,8 @@ static void check_step(bool guided)
 	}
 	for (int i = 0; guided && i < S * IMAGE; i++)
 		output[i] += call.guidance * (with[i] - output[i]);
+	if (looks_back)
+		call.before = garbage(sizeof(before));
 	call.t = garbage(sizeof(t));
 	call.table = sent(table, sizeof(table));
 	call.step = sent(&step, sizeof(step));
@@ -160,7 +167,8 @@ static void check_step(bool guided)
 	for (int i = 0; i < STEPS; i++) {
 		device->queue->step(&call);
 		for (int s = 0; s < S; s++)
-			step_by_cpu(&table[i], i, (uint64_t)s, x + s * IMAGE, output + s * IMAGE);
+			step_by_cpu(&table[i], i, (uint64_t)s, x + s * IMAGE, output + s * IMAGE,
+				    before + s * IMAGE);
 		device->get(got, call.x, sizeof(got));
 		device->get(t, call.t, sizeof(t));
 		if (memcmp(got, x, sizeof(x)) != 0)
@@ -169,11 +177,14 @@ static void check_step(bool guided)
 			if (t[s] != table[i + 1].t)
 				wrong = "t is not that of the next step";
 	}
-	judge(guided ? "sampling steps with guidance" : "sampling steps", wrong);
+	judge(guided ? "sampling steps with guidance" : looks_back ?
+	      "sampling steps that look back" : "sampling steps", wrong);
 	device->free(call.x);
 	device->free((void *)call.output);
 	if (guided)
 		device->free((void *)call.with);
+	if (looks_back)
+		device->free(call.before);
 	device->free(call.t);
 	device->free((void *)call.table);
 	device->free(call.step);
@@ -253,8 +264,9 @@ int main(void)
 	dtn_schedule_release(&schedule);
 	check_start(1);
 	check_start(1000);
-	check_step(false);
-	check_step(true);
+	check_step(false, false);
+	check_step(true, false);
+	check_step(false, true);
 	check_tally();
 	check_slices();
 	return failed;
