@@ -4,8 +4,9 @@
 #     make demo        install what is missing, train on clothes for a few minutes, write demo.png
 #     make check       install what is missing, run every test; ends with "N passed, N failed"
 #     make check-long  the same, the programs with sanitizers, and fuzzing
-#     make fuzz        change good and bad inputs at random, a minute for each reader (with clang)
+#     make fuzz        change good and bad inputs at random, FUZZ_SECONDS (60) for each reader (with clang)
 #     make bench       measure speed and memory on this machine
+#     make cuda        the CUDA backend alone, which make builds, too, where nvcc and cuBLAS are
 #     make check-cuda  compare an NVIDIA GPU with the CPU;  make bench-cuda  measure it
 #     make install     into PREFIX (/usr/local), below DESTDIR;  make uninstall
 #     make clean
@@ -23,7 +24,7 @@ WARN       = -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototyp
 # make CUDA=no leaves the CUDA backend out; CUDA_ARCH="90" compiles it for these GPUs, and later ones.
 CUDA_ARCH  = 80 90
 NVCC       = $(firstword $(shell command -v nvcc) $(wildcard /usr/local/cuda/bin/nvcc) nvcc)
-# SAN=1 watches addresses and undefined behaviour, SAN=thread watches for races, SAN=fuzz is what
+# SAN=1 watches addresses and undefined behavior, SAN=thread watches for races, SAN=fuzz is what
 # `make fuzz` builds.
 
 # --- what is compiled how ---------------------------------------------------------------------------
