@@ -1,14 +1,14 @@
 #!/usr/bin/make -f
 # cars.mk -- from a folder to a picture as rules of make: what is up to date is not made again
 #
-#     make -f scripts/cars.mk -j4 IMAGES=cars/
+#     make -f scripts/cars.mk -j4 IMAGES=cars/ [SIZE=32] [TIME=30m] [PARTS="0 16 32 48"]
 #
 # Every program writes its -o FILE under another name until it is complete, so an interrupted run
 # leaves nothing that looks finished; interrupted training goes on where it was.  Sampling is in
-# four parts, which together are the 64 images that dtn-sample -n 64 makes; they may run side by
-# side.
+# parts of 16, which begin at the numbers PARTS and may run side by side; together they are the images
+# that dtn-sample -n 64 makes.  Wants GNU make 4.3, for rules that make two files at once (&:).
 here := $(dir $(lastword $(MAKEFILE_LIST)))
-export PATH := $(PATH):$(here)../build/opt/bin
+export PATH := $(here)../build/opt/bin:$(PATH)
 
 IMAGES = cars
 SIZE   = 32

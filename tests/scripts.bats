@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# The pipelines and plots of scripts/, with the smallest networks and few steps: do they run through,
-# and do the pictures have the shapes that they should?
+# The pipelines and plots of scripts/, in both forms, with narrow networks and few steps: do they run
+# through, and do the pictures have the shapes that they should?
 
 load common
 
@@ -19,20 +19,49 @@ setup_file() {
 		printf '\1' && yes "$i+" | head -c 3072
 	done > cifar/data_batch_1.bin
 	printf '%s\n' airplane automobile bird cat deer dog frog horse ship truck > cifar/batches.meta.txt
+	cp -R "$ROOT/scripts" scripts
+	make_programs
+}
+
+# Scripts run what was built beside them: here programs that obey every option and end soon, because more
+# options follow.  Networks are as wide as the scripts say in the long tests only.
+make_programs() {
+	local program
+	mkdir -p build/opt/bin
+	for program in $(programs); do
+		ln -s "$BIN/$program" build/opt/bin
+	done
+	rm build/opt/bin/dtn-train build/opt/bin/dtn-sample
+	cat > build/opt/bin/dtn-train <<-END
+	#!/bin/sh
+	echo "dtn-train \$*" >> commands
+	case " \$* " in *" --resume "*) steps=4 ;; *) steps=2 ;; esac
+	case " \$* " in *" --resume "*) ;; *" --val "*) set -- "\$@" --val-every 1 ;; esac
+	case " \$* " in *" --sample-every "*) set -- "\$@" --sample-every 1 ;; esac
+	case " \$* " in *" --resume "*) ;; *) set -- "\$@" $(either "--channels 8" "") -b 4 ;; esac
+	exec "$BIN/dtn-train" "\$@" --steps \$steps -j 2
+	END
+	cat > build/opt/bin/dtn-sample <<-END
+	#!/bin/sh
+	exec "$BIN/dtn-sample" "\$@" --steps 3
+	END
+	chmod +x build/opt/bin/dtn-train build/opt/bin/dtn-sample
 }
 
 setup() {
 	cd "$BATS_TEST_TMPDIR"
 	DATA=$BATS_FILE_TMPDIR
-	export SIZE STEPS RUN NET HALF WHOLE EVERY
+	SCRIPTS=$DATA/scripts
 }
 
 # script NAME ARGUMENT...: it says first how long it will take
 script() {
 	local name=$1
 	shift
-	sh "$ROOT/scripts/$name" "$@" 2> said || fail "$(cat said)"
-	head -n 1 said | grep -qE "^$name: about [0-9]+ (minutes|hours|days)" || fail "$(cat said)"
+	rm -rf ./*
+	sh "$SCRIPTS/$name" "$@" > said 2>&1 || fail "$name $*: $(cat said)"
+	head -n 1 said | grep -qE "^$name: about [0-9]+ (minutes|hours|days|weeks)" || fail "$(cat said)"
+	absent 'no level has this size' said
 }
 
 # shows "WIDTH HEIGHT CHANNELS" PICTURE
@@ -41,62 +70,99 @@ shows() { same "size of $2" "$1" "$(unpng "$2" | head -n 1)"; }
 # A picture that gnuplot drew, with something on it: paper alone takes less.
 drawn() { [ "$(wc -c < "$1")" -gt 12000 ] || fail "$1 has $(wc -c < "$1") bytes"; }
 
+# said_of WHAT MODEL: what its metadata say
+said_of() { dtn-info --json "$2" | jq -r ".meta[\"$1\"]"; }
+
 # --- pipelines ----------------------------------------------------------------------------------------
 
 @test "mnist" {
-	NET=$TINY HALF="--steps 2" WHOLE="--steps 4" STEPS=3 script mnist --quick "$DATA/digits"
-	same "rows of the log" 5 "$(wc -l < mnist.tsv)"
-	shows "582 582 1" mnist.png
-	shows "582 582 1" mnist-x0.png
-	drawn mnist-loss.png
+	local form
+	for form in "" --quick; do
+		# shellcheck disable=SC2086
+		script mnist $form "$DATA/digits"
+		same "rows of the log" 5 "$(wc -l < mnist.tsv)"
+		shows "582 582 1" mnist.png
+		shows "582 582 1" mnist-x0.png
+		drawn mnist-loss.png
+	done
 }
 
 @test "cars" {
-	NET=$TINY RUN="--steps 2" script cars --quick -T 6 -s 12 -b 4 "$DATA/cars"
+	script cars "$DATA/cars"
+	for T in 300 1000; do
+		shows "266 266 3" cars-$T.png
+		shows "398 332 3" cars-$T-trace.png
+		same "steps" $T "$(said_of ddpm.steps cars-$T.dtn)"
+	done
+	script cars --quick -T 6 -s 12 -b 7 "$DATA/cars"
 	shows "58 58 3" cars-6.png
 	shows "86 72 3" cars-6-trace.png
+	grep -q -- '-T 6 .* -b 7 .*--time 100s ' commands
 	[ ! -e cars-300.dtn ]
-	fails 2 '^usage: cars' sh "$ROOT/scripts/cars" --fast "$DATA/cars"
+	script cars --quick -T 6 --epochs 9 "$DATA/cars"
+	shows "138 138 3" cars-6.png
+	grep -q -- '--epochs 9 ' commands
+	fails 2 '^usage: cars' sh "$SCRIPTS/cars" --fast "$DATA/cars"
+	fails 2 '^usage: cars' sh "$SCRIPTS/cars" -s 64 --quick "$DATA/cars"
 }
 
 @test "stanford-cars" {
-	NET=$TINY SIZE=16 RUN="--steps 3 -b 4 --warmup 1" STEPS=5 script stanford-cars --quick "$DATA/cars"
-	shows "128 92 3" stanford-noise.png
-	shows "164 146 3" stanford-trace.png
-	shows "74 38 3" stanford.png
+	script stanford-cars "$DATA/cars"
+	shows "464 332 3" stanford-noise.png
+	script stanford-cars --quick "$DATA/cars"
+	shows "240 172 3" stanford-noise.png
+	shows "308 274 3" stanford-trace.png
+	shows "138 70 3" stanford.png
 	drawn stanford-schedule.png
 	drawn stanford-loss.png
 }
 
 @test "cifar10-cars" {
-	NET="--channels 8 --mult 1,2 --groups 4 --attn 16" RUN="--steps 4 -b 4 --val-every 2" STEPS=3 \
-		script cifar10-cars --quick "$DATA/cifar"
-	same "cars" 10 "$(dtn-info --json cifar-data.dtn | jq .samples)"
-	same "of them to train on" 9 "$(dtn-info --json cifar-train.dtn | jq .samples)"
-	shows "332 332 3" cifar-ddpm.png
-	shows "332 332 3" cifar-ddim.png
-	drawn cifar-loss.png
-	drawn cifar-bins.png
-	rm ./*
-	NET=$TINY RUN="--steps 2 -b 4 --val-every 1" STEPS=2 script cifar10-cars --quick "$DATA/cars"
+	local form
+	for form in "" --quick; do
+		# shellcheck disable=SC2086
+		script cifar10-cars $form "$DATA/cifar"
+		same "cars" 10 "$(dtn-info --json cifar-data.dtn | jq .samples)"
+		same "of them to train on" 9 "$(dtn-info --json cifar-train.dtn | jq .samples)"
+		shows "332 332 3" cifar-ddpm.png
+		shows "332 332 3" cifar-ddim.png
+		drawn cifar-loss.png
+		drawn cifar-bins.png
+	done
+	script cifar10-cars --quick "$DATA/cars"
 	same "of a folder" 17 "$(dtn-info --json cifar-train.dtn | jq .samples)"
 }
 
 @test "fashion-mnist" {
-	NET="--blocks 1 --mult 1,1 --attn 14 -j 2" RUN="--steps 4 -b 4" EVERY=2 STEPS=3 \
-		script fashion-mnist --quick "$DATA/digits"
-	shows "466 466 1" clothes.png
-	drawn clothes-loss.png
-	[ "$(find clothes-steps -type f | wc -l)" -ge 2 ]
+	local form
+	for form in "" --quick; do
+		# shellcheck disable=SC2086
+		script fashion-mnist $form "$DATA/digits"
+		shows "466 466 1" clothes.png
+		drawn clothes-loss.png
+		[ "$(find clothes-steps -type f | wc -l)" = 2 ]
+	done
+}
+
+@test "demo" {
+	[ -e /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz ] || skip "no dataset-fashion-mnist"
+	cp -R "$DATA/build" "$SCRIPTS" .
+	rm build/opt/bin/dtn-load
+	printf '#!/bin/sh\nexec "%s/dtn-load" "$@" --limit 40\n' "$BIN" > build/opt/bin/dtn-load
+	chmod +x build/opt/bin/dtn-load
+	sh scripts/demo 1 > said 2>&1 || fail "$(cat said)"
+	shows "466 466 1" demo.png
+	same "what it says to run is what it runs" \
+		"$(sed -n 's/^\$ dtn-load .* | \(dtn-train .*\)/\1/p' said)" "$(cat commands)"
 }
 
 @test "cars.mk makes all, and nothing again" {
-	run_make() { make -s -f "$ROOT/scripts/cars.mk" IMAGES="$DATA/cars" SIZE=8 TIME=1s "$@"; }
+	run_make() { make -s -f "$SCRIPTS/cars.mk" IMAGES="$DATA/cars" SIZE=8 TIME=1s "$@"; }
 	run_make 2> said || fail "$(cat said)"
 	shows "146 146 3" cars.png
 	drawn cars-loss.png
 	run_make -q
-	dtn-sample cars.dtn | dtn-png --scale 2 -o at-once.png
+	dtn-sample --steps 3 cars.dtn | dtn-png --scale 2 -o at-once.png
 	cmp <(unpng at-once.png) <(unpng cars.png)
 	touch cars-16.dtn
 	same "what is made again" "dtn-cat" "$(run_make -n | cut -d ' ' -f 1)"
@@ -106,14 +172,24 @@ drawn() { [ "$(wc -c < "$1")" -gt 12000 ] || fail "$1 has $(wc -c < "$1") bytes"
 
 @test "a wrong argument: how the script is called, before anything is done" {
 	local name wrong
-	for name in mnist cars stanford-cars cifar10-cars fashion-mnist plot-loss plot-bins plot-schedule; do
+	for name in mnist cars stanford-cars cifar10-cars fashion-mnist demo plot-loss plot-bins plot-schedule; do
 		for wrong in --help "a b c" --quick ""; do
 			[[ $name$wrong != fashion-mnist && $name$wrong != fashion-mnist--quick ]] || continue
+			[[ $name$wrong != demo ]] || continue
 			# shellcheck disable=SC2086
-			fails 2 "^usage: $name .*[A-Z]" sh "$ROOT/scripts/$name" $wrong
+			fails 2 "^usage: $name .*[A-Z]" sh "$SCRIPTS/$name" $wrong
 		done
 	done
 	same "files" "" "$(ls)"
+}
+
+@test "nothing is built, nothing installed: make is what is missing" {
+	local name
+	cp -R "$SCRIPTS" .
+	for name in mnist cars stanford-cars cifar10-cars fashion-mnist; do
+		fails 1 "^$name: no dtn-load: run make$" env PATH=/usr/bin:/bin sh "scripts/$name" "$DATA/cars"
+	done
+	same "files" "scripts" "$(ls)"
 }
 
 # --- plots --------------------------------------------------------------------------------------------
