@@ -84,10 +84,12 @@ bool dtn_cuda_likely(void)
 void dtn_list_devices(FILE *out)
 {
 	const char *why = NULL;
+	const struct dtn_backend *cpu = dtn_cpu(NULL);
 	const struct dtn_plugin *plugin = dtn_cuda_plugin(&why);
 	int n = plugin ? plugin->count(&why) : 0;
 
-	fputs("cpu\n", out);
+	if (cpu)
+		fprintf(out, "cpu\t%s\n", cpu->detail);
 	for (int i = 0; i < n; i++)
 		fprintf(out, "cuda:%d\t%s\n", i, plugin->describe(i));
 	if (n == 0)
