@@ -17,15 +17,16 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { NOT_GIVEN = -100 };
-
 static const struct dtn_option options[] = {
 	{ "class", 0, "NAME", "only samples of this class, or of several: A,B" },
 	{ "shuffle", 0, "SEED", "in a random order that follows from SEED" },
 	{ "skip", 0, "N", "without the first N" },
 	{ "head", 0, "N", "N at most" },
 	{ "split", 0, "FRACTION", "this part of them to the first -o, the others to the second" },
-	{ "max-mem", 0, "SIZE", "samples in memory; more go to $TMPDIR (default: half of it)" },
+	{ "max-mem", 0, "SIZE", "keep SIZE bytes of samples in memory, more in $TMPDIR"
+	  " (default: half of the memory)" },
+	{ "level", 'z', "LEVEL", "compress everything anew: zstd level, -5 to 19; 0: none" },
+	{ "no-prov", 0, NULL, "do not record this command in the output" },
 	{ "output", 'o', "FILE", "write to FILE, which appears only complete" },
 	{ "force", 0, NULL, "write binary data even to a terminal" },
 	{ NULL, 0, NULL, NULL }
@@ -34,7 +35,7 @@ static const struct dtn_option options[] = {
 static const struct dtn_command command = {
 	"[OPTION]... [STREAM]...",
 	"Join streams of samples, or take a part of them, or shuffle them.", options,
-	DTN_THREADS | DTN_STREAM_IN | DTN_STREAM_OUT
+	DTN_THREADS | DTN_STREAM_IN
 };
 
 struct job {
@@ -92,6 +93,11 @@ static void one_option(struct job *job, const char *name)
 		job->split = true;
 	} else if (!strcmp(name, "max-mem")) {
 		job->memory = dtn_args_size(a);
+	} else if (!strcmp(name, "level")) {
+		a->level = (int)dtn_args_int(a, -5, 19);
+		job->encode = true;
+	} else if (!strcmp(name, "no-prov")) {
+		a->no_prov = true;
 	} else if (!strcmp(name, "force")) {
 		job->force = true;
 	} else {
@@ -116,13 +122,9 @@ static void parse(struct job *job, int argc, char **argv)
 
 	job->head = UINT64_MAX;
 	dtn_args_begin(&job->args, &command, argc, argv);
-	job->args.level = NOT_GIVEN;
 	job->memory = dtn_memory() / 2;
 	while ((name = dtn_args_next(&job->args)))
 		one_option(job, name);
-	job->encode = job->args.level != NOT_GIVEN;
-	if (!job->encode)
-		job->args.level = 1;
 	if (job->split && job->targets != 2)
 		dtn_usage("--split wants -o FILE twice");
 	if (!job->split && job->targets > 1)

@@ -23,7 +23,7 @@ static const struct dtn_option options[] = {
 };
 
 static const struct dtn_command command = {
-	"[OPTION]... [STREAM...]", "say what is in a stream of samples or a model", options,
+	"[OPTION]... [STREAM]...", "Say what is in a stream of samples or a model.", options,
 	DTN_OUTPUT | DTN_THREADS | DTN_STREAM_IN
 };
 

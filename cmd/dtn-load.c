@@ -18,16 +18,16 @@ enum { FIRST_RECORD = 16, MOST_PIXELS = 1 << 28, MOST_SIDE = 1 << 20, LABELS_BYT
 
 static const struct dtn_option options[] = {
 	{ "size", 's', "WxH|SIZE", "fit every image to this size" },
-	{ "fit", 0, "HOW", "crop|stretch|pad to the size (default crop)" },
+	{ "fit", 0, "HOW", "crop|stretch|pad to the size (default: crop)" },
 	{ "gray", 0, NULL, "one channel; without it, the first image decides" },
 	{ "rgb", 0, NULL, "three channels" },
 	{ "limit", 0, "N", "load at most N images" },
 	{ "shuffle", 0, "SEED", "load in a random order that follows from SEED" },
 	{ "labels", 0, "auto|none", "classes: names of sub-folders, labels of IDX and CIFAR files"
-	  " (default auto)" },
+	  " (default: auto)" },
 	{ "files-from", 0, "FILE", "load also what FILE lists, one path a line" },
 	{ "skip-bad", 0, NULL, "pass over what cannot be loaded, with a warning" },
-	{ "max-pixels", 0, "N", "refuse images of more than N pixels (default 64M)" },
+	{ "max-pixels", 0, "N", "refuse images of more than N pixels (default: 64M)" },
 	{ NULL, 0, NULL, NULL }
 };
 

@@ -35,7 +35,7 @@ static const struct dtn_option options[] = {
 };
 
 static const struct dtn_command command = {
-	"[OPTION]... [STREAM...]", "Make a PNG picture of samples.", options,
+	"[OPTION]... [STREAM]...", "Make a PNG picture of samples.", options,
 	DTN_OUTPUT | DTN_THREADS | DTN_STREAM_IN
 };
 

@@ -42,7 +42,7 @@ static const struct dtn_option options[] = {
 };
 
 static const struct dtn_command command = {
-	"[OPTION]... [MODEL]", "make images with a model", options,
+	"[OPTION]... [MODEL]", "Make images with a model.", options,
 	DTN_OUTPUT | DTN_THREADS | DTN_SEED | DTN_STREAM_IN | DTN_STREAM_OUT
 };
 

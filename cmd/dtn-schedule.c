@@ -12,7 +12,7 @@ static const struct dtn_option options[] = {
 };
 
 static const struct dtn_command command = {
-	"[OPTION]... [MODEL]", "print the constants of a noise schedule, or of a model's", options,
+	"[OPTION]... [MODEL]", "Print the constants of a noise schedule, or of a model's.", options,
 	DTN_OUTPUT | DTN_THREADS | DTN_STREAM_IN
 };
 

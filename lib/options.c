@@ -23,7 +23,7 @@ static const struct { int flags; struct dtn_option option; } common[] = {
 	{ DTN_THREADS, { "threads", 'j', "N", "use N threads in all; 0: one per processor" } },
 	{ DTN_SEED, { "seed", 0, "S", "seed of the random numbers (default: 0)" } },
 	{ DTN_STREAM_IN, { "max-record", 0, "SIZE", "refuse larger records (default: 1G)" } },
-	{ DTN_STREAM_OUT, { "level", 'z', "LEVEL", "zstd level, -5 to 19 (default: 1)" } },
+	{ DTN_STREAM_OUT, { "level", 'z', "LEVEL", "zstd level, -5 to 19; 0: none (default: 1)" } },
 	{ DTN_STREAM_OUT, { "no-prov", 0, NULL, "do not record this command in the output" } },
 	{ 0, { "quiet", 'q', NULL, "only errors; twice: nothing" } },
 	{ 0, { "verbose", 'v', NULL, "say more on stderr" } },

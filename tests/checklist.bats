@@ -26,6 +26,9 @@ help_is_good() {
 	"$1" --help > help 2> err
 	[ ! -s err ]
 	head -n 1 help | grep -qE "^Usage: $1 "
+	"$1" --dump-options | head -n 1 | cut -f 3 | grep -qE '^[A-Z].*\.$' || fail "purpose: $(cat help)"
+	absent '\.\.\.\]' help
+	absent '(default [^a-z]*[a-z0-9]' help
 	awk 'length > 80 { print "too long: " $0; bad = 1 } END { exit bad }' help
 	"$1" -h | cmp - help
 }

@@ -201,7 +201,7 @@ static bool header(struct dtn_jpeg *j)
 	jpeg_read_header(&j->codec, TRUE);
 	if (j->codec.num_components == 1 || j->codec.num_components == 3 || has_inks(j))
 		return true;
-	return dtn_fault(j->fault, DTN_INPUT, "JPEG with %d colour components is not supported",
+	return dtn_fault(j->fault, DTN_INPUT, "JPEG with %d color components is not supported",
 			 j->codec.num_components);
 }
 
