@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
-# The EXAMPLES of every manual page run as they stand, one after the other, in a folder that has what they
-# name: photos, digits, a model.  The photos and the model are so small that this takes seconds.
+# The EXAMPLES of every manual page, and README's, run as they stand, one after the other, in a folder that
+# has what they name: photos, digits, a model.  The photos and the model are so small that this takes
+# seconds.
 
 load common
 
@@ -43,6 +44,16 @@ run_page() {
 	examples page > example
 	[ -s example ] || fail "no examples"
 	bash -eu -o pipefail -x example
+}
+
+# Half an hour of training becomes two steps, an hour three.
+@test "README, first steps" {
+	local words='s/--time 30m/--steps 2/; s/--time 60m/--steps 3/'
+	sed -n '/^## First steps/,/^##* What/{/^    dtn-/p}' "$ROOT/README.md" | sed "$words" > example
+	same "commands" 3 "$(wc -l < example)"
+	same "long ones" 2 "$(grep -c -- '--steps' example)"
+	bash -eu -o pipefail -x example
+	same "size of the picture" "398 398 3" "$(unpng out.png | head -n 1)"
 }
 
 @test "every program's page is among these" {
