@@ -64,7 +64,6 @@ expected() {
 }
 
 @test "rows of all filters come back as they were" {
-	if [ ! -x "$BIN/dtn-noise" ]; then skip "no dtn-noise"; fi
 	local f i
 	stream -n 3 -s 64x64x3 | dtn-noise -t 0,5,20,60 > s
 	dtn-png --animate --columns 1 --pad 0 s > a.png
@@ -175,7 +174,6 @@ expected() {
 }
 
 @test "what dtn-sample --trace makes" {
-	if [ ! -x "$BIN/dtn-train" ] || [ ! -x "$BIN/dtn-sample" ]; then skip "no dtn-sample"; fi
 	stream -n 4 -s 8x8x1 | dtn-train -q --channels 8 --mult 1 --groups 4 --blocks 1 -b 4 --steps 1 -o m
 	dtn-sample -n 5 --steps 6 --trace 4 m > s
 	dtn-png --animate --columns 5 --pad 0 s > a.png

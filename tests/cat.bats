@@ -475,7 +475,6 @@ list" "$(cat err)"
 }
 
 @test "models are refused" {
-	if [ ! -x "$BIN/dtn-train" ]; then skip "no dtn-train"; fi
 	stream -n 4 -s 8x8x1 | dtn-train -q --channels 8 --mult 1 --groups 4 --blocks 1 -b 4 --steps 1 -o m
 	fails 3 '^dtn-cat: m: expected samples, found a model$' dtn-cat m
 	fails 3 'expected samples, found a model$' dtn-cat --shuffle 1 m

@@ -44,7 +44,7 @@ setup() { cd "$BATS_TEST_TMPDIR"; }
 	same "no wider than needed" "6 1 1" "$(unpng a.png | head -n 1)"
 }
 
-@test "colours keep their channels" {
+@test "colors keep their channels" {
 	stream -n 2 -s 1x2x3 | dtn-png --pad 0 > a.png
 	unpng a.png > a
 	same pixels "0 11 22 5 16 27 7 18 29 12 23 34" "$(sed -n 2p a)"
@@ -93,7 +93,7 @@ setup() { cd "$BATS_TEST_TMPDIR"; }
 	same files 18 "$(ls d | wc -l)"
 }
 
-@test "--each writes numbered files, grey ones grey, and makes the folder" {
+@test "--each writes numbered files, gray ones gray, and makes the folder" {
 	stream -n 11 -s 2x2x1 | dtn-png --each d > out
 	[ ! -s out ]
 	same files "$(printf '%08d.png\n' $(seq 0 10))" "$(ls -A d)"
@@ -101,7 +101,7 @@ setup() { cd "$BATS_TEST_TMPDIR"; }
 	same size "2 2 1" "$(head -n 1 a)"
 	same pixels "70 75" "$(sed -n 2p a)"
 	stream -n 1 -s 1x1x3 | dtn-png --each d --scale 2
-	same "again, in colour, over the old" "2 2 3" "$(unpng d/00000000.png | head -n 1)"
+	same "again, in color, over the old" "2 2 3" "$(unpng d/00000000.png | head -n 1)"
 	same mode "$(stat -c %a out)" "$(stat -c %a d/00000000.png)"
 }
 

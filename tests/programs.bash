@@ -12,9 +12,7 @@ prepare() {
 	stream -n 600 -s 32x32x3 -b 64 -i > big.dtn
 	stream -n 1 -s 4x4x1 > small.dtn
 	make_idx > images-idx3-ubyte
-	if [ -x "$BIN/dtn-train" ]; then
-		dtn-train -q $TINY --steps 1 -o model.dtn good.dtn
-	fi
+	dtn-train -q $TINY --steps 1 -o model.dtn good.dtn
 	cat > nonblock.c <<-'END'
 	#include <fcntl.h>
 	#include <unistd.h>
@@ -31,7 +29,7 @@ prepare() {
 
 TINY="--channels 8 --mult 1 --groups 4 --blocks 1 -b 4"
 
-# Twenty grey images of 8x8 in MNIST's format.
+# Twenty gray images of 8x8 in MNIST's format.
 make_idx() {
 	printf '\0\0\10\3\0\0\0\24\0\0\0\10\0\0\0\10'
 	seq 1000 9999 | head -c 1280
@@ -51,7 +49,6 @@ about() {
 	dtn-info) in=any out=text ;;
 	dtn-cat) ;;
 	dtn-schedule) in=nothing out=text operand='' big='' bigneed="-T 100000" ;;
-	dtn-eval) out=text need="$G" ;;
 	*) return 1 ;;
 	esac
 	[ "$1" != dtn-load ] || big=$operand
@@ -91,7 +88,7 @@ each() {
 		[ $? = 0 ] || bad="$bad $program"
 		set -e
 	done
-	((seen > 0)) || skip "no program of this kind was built"
+	((seen > 0)) || fail "no program of this kind was built"
 	[ -z "$bad" ] || fail "failed:$bad"
 }
 

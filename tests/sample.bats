@@ -162,7 +162,7 @@ meta() { dtn-info --json "$2" | grep -oE "\"$1\": *\"[^\"]*\"" | sed 's/.*: *"\(
 	[ "$(meta sample.model a)" != "$(meta sample.model b)" ]
 }
 
-@test "predictions, schedules, sizes and colours" {
+@test "predictions, schedules, sizes and colors" {
 	local config
 	for config in "ddpm.prediction=v ddpm.schedule=cosine" "ddpm.prediction=x0" \
 		"ddpm.prediction=v ddpm.zero_snr=1" "ddpm.prediction=eps ddpm.zero_snr=1" \
