@@ -182,9 +182,8 @@ struct dtn_queue {
 	/* Memory of the host that the device can read by itself; NULL: none left. */
 	void *(*pin)(size_t bytes);
 	void (*unpin)(void *);
-	/* put and get that return at once; the host's side stays untouched until they are done. */
+	/* put that returns at once; the host's side stays untouched until it is done. */
 	void (*send)(void *device, const void *pinned, size_t bytes);
-	void (*fetch)(void *pinned, const void *device, size_t bytes);
 	/* Places in the queue, numbered 0 .. 7: wait until all before the mark is done. */
 	void (*mark)(int);
 	void (*wait)(int);
@@ -224,6 +223,7 @@ struct dtn_backend {
 	void (*clear)(void *device, size_t bytes);
 	void (*sync)(void);
 	void (*worker)(void);           /* called first by every worker thread */
+	/* with a queue `update` takes its place in training, and is compared with it */
 	void (*adam)(const struct dtn_adam_call *);
 	/* sum of squares, accumulated in f64 */
 	double (*norm2)(const float *, size_t n);

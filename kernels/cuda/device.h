@@ -17,7 +17,6 @@ void cuda_clear(void *device, size_t bytes);
 void *cuda_pin(size_t bytes);
 void cuda_unpin(void *);
 void cuda_send(void *device, const void *pinned, size_t bytes);
-void cuda_fetch(void *pinned, const void *device, size_t bytes);
 size_t cuda_memory(void);
 
 /* device.cu */

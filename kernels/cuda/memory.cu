@@ -71,11 +71,6 @@ void cuda_send(void *device, const void *pinned, size_t bytes)
 	CUDA(cudaMemcpyAsync(device, pinned, bytes, cudaMemcpyHostToDevice, cuda_stream));
 }
 
-void cuda_fetch(void *pinned, const void *device, size_t bytes)
-{
-	CUDA(cudaMemcpyAsync(pinned, device, bytes, cudaMemcpyDeviceToHost, cuda_stream));
-}
-
 size_t cuda_memory(void)
 {
 	size_t left = 0, all = 0;

@@ -32,15 +32,6 @@ DEVICE void cp_async_16(void *shared, const void *global, bool valid = true)
 		     "r"(shared_address(shared)), "l"(global), "r"(valid ? 16 : 0) : "memory");
 }
 
-/* The same for 8 or 4 bytes. */
-template <int bytes> DEVICE void cp_async(void *shared, const void *global, bool valid = true)
-{
-	static_assert(bytes == 4 || bytes == 8 || bytes == 16, "4, 8 or 16 bytes");
-	asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::
-		     "r"(shared_address(shared)), "l"(global), "n"(bytes), "r"(valid ? bytes : 0) :
-		     "memory");
-}
-
 /* This thread's copies since the last commit become a group. */
 DEVICE void cp_async_commit()
 {
@@ -69,19 +60,6 @@ DEVICE void ldmatrix_4t(unsigned r[4], const void *shared)
 	asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
 		     : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
 		     : "r"(shared_address(shared)) : "memory");
-}
-
-/* Two matrices, from the addresses of lanes 0 to 15. */
-DEVICE void ldmatrix_2(unsigned r[2], const void *shared)
-{
-	asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0,%1}, [%2];"
-		     : "=r"(r[0]), "=r"(r[1]) : "r"(shared_address(shared)) : "memory");
-}
-
-DEVICE void ldmatrix_2t(unsigned r[2], const void *shared)
-{
-	asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0,%1}, [%2];"
-		     : "=r"(r[0]), "=r"(r[1]) : "r"(shared_address(shared)) : "memory");
 }
 
 /* D += A B, products of bf16 added in f32. */

@@ -11,7 +11,6 @@ static const struct dtn_queue queue = {
 	.pin = cuda_pin,
 	.unpin = cuda_unpin,
 	.send = cuda_send,
-	.fetch = cuda_fetch,
 	.mark = cuda_mark,
 	.wait = cuda_wait,
 	.record = cuda_record,

@@ -410,17 +410,17 @@ void standin_wait(int left)
 
 /* --- matrices --------------------------------------------------------------------------------- */
 
-static void load_matrices(unsigned *r, const void *p, int n, bool transposed)
+static void load_matrices(unsigned r[4], const void *p, bool transposed)
 {
 	uint32_t words[2];
 	const uint32_t(*all)[WORDS];
 	const int lane = standin_lane();
 
-	if (lane < 8 * n && (!standin_is_shared(p, 16) || (uintptr_t)p % 16))
+	if (!standin_is_shared(p, 16) || (uintptr_t)p % 16)
 		standin_fault("loads a row from %p: wants 16 aligned bytes of shared memory", p);
 	memcpy(words, &p, sizeof(p));
 	all = standin_meet('l', 0xffffffffu, words, 2);
-	for (int m = 0; m < n; m++) {
+	for (int m = 0; m < 4; m++) {
 		uint16_t half[2];
 
 		for (int j = 0; j < 2; j++) {
@@ -436,10 +436,8 @@ static void load_matrices(unsigned *r, const void *p, int n, bool transposed)
 	}
 }
 
-void ldmatrix_4(unsigned r[4], const void *p) { load_matrices(r, p, 4, false); }
-void ldmatrix_4t(unsigned r[4], const void *p) { load_matrices(r, p, 4, true); }
-void ldmatrix_2(unsigned r[2], const void *p) { load_matrices(r, p, 2, false); }
-void ldmatrix_2t(unsigned r[2], const void *p) { load_matrices(r, p, 2, true); }
+void ldmatrix_4(unsigned r[4], const void *p) { load_matrices(r, p, false); }
+void ldmatrix_4t(unsigned r[4], const void *p) { load_matrices(r, p, true); }
 
 /* Both halves of 8 words are a row of 16 numbers. */
 static void unpack(double x[16], const uint32_t (*all)[WORDS], int first_lane, int low, int high)

@@ -216,17 +216,9 @@ static inline void cp_async_16(void *shared, const void *global, bool valid = tr
 {
 	standin_copy(shared, global, 16, valid);
 }
-template <int bytes>
-static inline void cp_async(void *shared, const void *global, bool valid = true)
-{
-	static_assert(bytes == 4 || bytes == 8 || bytes == 16, "4, 8 or 16 bytes");
-	standin_copy(shared, global, bytes, valid);
-}
 template <int left> static inline void cp_async_wait() { standin_wait(left); }
 void ldmatrix_4(unsigned r[4], const void *shared);
 void ldmatrix_4t(unsigned r[4], const void *shared);
-void ldmatrix_2(unsigned r[2], const void *shared);
-void ldmatrix_2t(unsigned r[2], const void *shared);
 void mma_bf16(float d[4], const unsigned a[4], const unsigned b[2]);
 unsigned bf16_pair(float low, float high);
 

@@ -300,19 +300,19 @@ static bool played()
 __global__ void tile(float *d, const bf16 *a, const bf16 *b)
 {
 	SHARED(bf16, sa, [16][24]);
-	SHARED(bf16, sb, [16][8]);
+	SHARED(bf16, sb, [16][16]);     /* twice */
 	const int lane = (int)threadIdx.x;
-	unsigned ra[4], rb[2];
+	unsigned ra[4], rb[4];
 	float rd[4] = { 0, 0, 0, 0 };
 
 	for (int i = lane; i < 256; i += WARP)
 		sa[i / 16][i % 16] = a[i];
-	for (int i = lane; i < 128; i += WARP)
-		sb[i / 8][i % 8] = b[i];
+	for (int i = lane; i < 256; i += WARP)
+		sb[i / 16][i % 16] = b[i / 16 * 8 + i % 8];
 	__syncwarp();
 	ldmatrix_4(ra, &sa[lane % 16][lane / 16 * 8]);
-	ldmatrix_2t(rb, &sb[lane % 16][0]);
-	mma_bf16(rd, ra, rb);
+	ldmatrix_4t(rb, &sb[lane % 16][lane / 16 * 8]);
+	mma_bf16(rd, ra, rb + 2);
 	for (int i = 0; i < 4; i++)
 		d[(lane / 4 + i / 2 * 8) * 8 + lane % 4 * 2 + i % 2] = rd[i];
 }
