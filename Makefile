@@ -51,6 +51,11 @@ DTN_LDFLAGS = -pthread -Wl,--as-needed $(SANFLAGS) $(LDFLAGS)
 # What a backend in a shared object takes from the program that loads it.
 EXPORT      = -Wl,--export-dynamic-symbol=dtn_*
 
+# What the programs share with a backend in a shared object; both are told its checksum, and an object
+# of another build is refused.
+HEADERS     = kernels/backend.h lib/base.h lib/normal.h lib/rng.h lib/nn/graph.h lib/nn/op.def
+HEADERS_SUM = -DDTN_HEADERS=$(firstword $(shell cat $(HEADERS) | cksum))u
+
 PROGRAMS  = $(patsubst cmd/%.c,%,$(wildcard cmd/dtn-*.c))
 SOURCES   = $(wildcard lib/*.c lib/*/*.c lib/*/*/*.c format/*.c kernels/*.c)
 OBJECTS   = $(SOURCES:%.c=$(BUILD)/%.o)
@@ -133,7 +138,11 @@ $(BUILD)/kernels/cuda/%.o: kernels/cuda/%.cu $(BUILD)/settings-cuda
 	@mkdir -p $(@D)
 	$(NVCC) $(NVCC_FLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/kernels/cuda/table.o: private DTN_CFLAGS += -fPIC
+$(BUILD)/kernels/cuda/table.o: private DTN_CFLAGS += -fPIC $(HEADERS_SUM)
+
+$(BUILD)/lib/plugin.o: private DTN_CFLAGS += $(HEADERS_SUM)
+
+$(BUILD)/lib/plugin.o $(BUILD)/kernels/cuda/table.o: $(HEADERS)
 
 # A test of the stand-in's again, for a GPU: scripts/check-cuda runs it.
 $(BUILD)/tests/gpu/conv: $(BUILD)/tests/gpu/conv.o $(BUILD)/kernels/cuda/stream.o $(LIBDTN) \
@@ -156,9 +165,9 @@ $(BUILD)/tests/cuda/kernels/%.o: kernels/cuda/%.cu $(BUILD)/settings
 	@mkdir -p $(@D)
 	$(CXX) -x c++ $(STANDIN_FLAGS) -fsanitize=thread -MMD -MP -c -o $@ $<
 
-$(BUILD)/tests/cuda/kernels/table.o: kernels/cuda/table.c $(BUILD)/settings
+$(BUILD)/tests/cuda/kernels/table.o: kernels/cuda/table.c $(HEADERS) $(BUILD)/settings
 	@mkdir -p $(@D)
-	$(CC) $(DTN_CFLAGS) -fPIC -MMD -MP -c -o $@ $<
+	$(CC) $(DTN_CFLAGS) $(HEADERS_SUM) -fPIC -MMD -MP -c -o $@ $<
 
 # The whole backend; what it takes from the program is found there when it is loaded.
 $(STANDIN): $(STANDIN_PARTS) $(CUDA_SOURCES:kernels/cuda/%.cu=$(BUILD)/tests/cuda/kernels/%.o) \

@@ -231,17 +231,16 @@ struct dtn_backend {
 	const struct dtn_kernel *kernel[DTN_OPS];               /* NULL for inputs and parameters */
 };
 
-/* A backend in a shared object of its own: dtn-cuda.so has one of these, named dtn_plugin. */
+/* A backend in a shared object of its own: dtn-cuda.so has one of these, named dtn_plugin.  The
+ * Makefile defines DTN_HEADERS, a checksum of this header and all that kernels take from lib/. */
 struct dtn_plugin {
 	const char *version;            /* DTN_VERSION; the program takes its own only */
-	size_t sizes[4];                /* of call, backend, queue, node: DTN_PLUGIN_SIZES */
+	uint32_t headers;               /* DTN_HEADERS, likewise */
 	int (*count)(const char **why); /* of devices; 0: why there is none */
 	const char *(*describe)(int);   /* one line; valid until the next call */
 	/* NULL: `why`.  One device a process. */
 	const struct dtn_backend *(*open)(int device, const char **why);
 };
-#define DTN_PLUGIN_SIZES { sizeof(struct dtn_call), sizeof(struct dtn_backend), \
-	sizeof(struct dtn_queue), sizeof(struct dtn_node) }
 
 /* The CPU's backend for this processor; `isa` "v2", "v3" or "v4" forces a lower one, NULL the best.
  * NULL: the processor cannot run it. */

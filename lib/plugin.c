@@ -1,7 +1,8 @@
 /* plugin.c -- backends in shared objects of their own, found relative to the program.
  *
  * The object takes what it needs of lib/base.c from the program, which exports those names (see the
- * Makefile).  It must be of this very version, as both share structs.
+ * Makefile).  It must be of this very version and compiled with the same headers, as both share
+ * structs.
  */
 #include "lib/plugin.h"
 
@@ -30,13 +31,11 @@ static char *beside(const char *name)
 
 static const char *unfit(const struct dtn_plugin *p, const char *path)
 {
-	static const size_t sizes[4] = DTN_PLUGIN_SIZES;
-
 	if (!p)
 		return dtn_format("%s: has no dtn_plugin", path);
 	if (strcmp(p->version, DTN_VERSION))
 		return dtn_format("%s: is of version %s, not " DTN_VERSION, path, p->version);
-	if (memcmp(p->sizes, sizes, sizeof(sizes)))
+	if (p->headers != DTN_HEADERS)
 		return dtn_format("%s: is of another build", path);
 	return NULL;
 }

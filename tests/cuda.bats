@@ -189,6 +189,37 @@ pixels() { dtn-info --dump image "$1" | od -An -v -t f4 -w4; }
 	rm -r "$F/without/lib"
 }
 
+@test "a backend of another version or of other headers is refused" {
+	command -v cc > /dev/null || skip "no compiler"
+	local field
+	mkdir -p bin lib/dtn
+	cp "$BIN/dtn-sample" bin
+	for field in '"0.0.0", .headers = 1' 'DTN_VERSION, .headers = 1'; do
+		printf '#include "kernels/backend.h"\nconst struct dtn_plugin dtn_plugin = { .version = %s };\n' "$field" > p.c
+		cc -shared -fPIC -I"$ROOT" -o lib/dtn/dtn-cuda.so p.c
+		fails 1 '^dtn-sample: --device cuda: .*dtn-cuda.so: is of (version 0.0.0, not|another build)' \
+			bin/dtn-sample --device cuda "$F/cpu.dtn"
+	done
+}
+
+@test "whatever changes in a header, programs and backend are told another checksum" {
+	command -v make > /dev/null || skip "no make"
+	local header before
+	mkdir copy
+	tar -C "$ROOT" -cf - Makefile kernels lib scripts | tar -C copy -xf -
+	told() {
+		(unset MAKEFLAGS; make -C copy -n CUDA=no build/opt/lib/plugin.o build/opt/tests/cuda/kernels/table.o) |
+			grep -o 'DTN_HEADERS=[0-9]*u' | sort -u
+	}
+	before=$(told)
+	for header in kernels/backend.h lib/base.h lib/nn/graph.h lib/nn/op.def lib/rng.h; do
+		echo >> "copy/$header"
+		same "sums of both" 1 "$(told | wc -l)"
+		[ "$(told)" != "$before" ] || fail "$header changed, and $before stayed"
+		before=$(told)
+	done
+}
+
 @test "auto goes on with the CPU, and says so with -v" {
 	"$F/without/bin/dtn-sample" -v -n 1 --steps 1 "$F/cpu.dtn" > a.dtn 2> said
 	grep -q '^dtn-sample: no CUDA (.*): going on with the CPU$' said

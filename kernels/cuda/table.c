@@ -52,7 +52,7 @@ const struct dtn_backend cuda_backend = {
 
 const struct dtn_plugin dtn_plugin = {
 	.version = DTN_VERSION,
-	.sizes = DTN_PLUGIN_SIZES,
+	.headers = DTN_HEADERS,
 	.count = cuda_count,
 	.describe = cuda_describe,
 	.open = cuda_open,
