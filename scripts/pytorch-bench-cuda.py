@@ -187,6 +187,7 @@ def main():
     a = parser.parse_args()
     ceilings(a.device, a.device == "cpu")
     for network in a.network.split(","):
+        print(f"PyTorch {network}: {bench.NETWORKS[network][-1]} weights", flush=True)      # make() counts them
         for compiled in (False, True):
             kind = "compiled" if compiled else "eager"
             model, shape = make(network, a.device, compiled)
@@ -197,7 +198,7 @@ def main():
                 model, shape = make(network, a.device, compiled)
                 n = min(n, 2 * a.batch)
                 seconds = median_time(sampler(model.eval(), shape, n, a.device), a.seconds / 2, a.device)
-                print(f"PyTorch {network} sample bf16 {kind}, 50 steps, {n} at once: {n} images in {seconds:.2f} s",
+                print(f"PyTorch {network} sample bf16 {kind}, 50 steps, {n} at once: {n / seconds:.1f} images/s",
                       flush=True)
 
 

@@ -31,7 +31,7 @@ NETWORKS = {        # side, colours, channels, attention by level, batch, weight
     "medium": (32, 3, (64, 128, 128, 128), (False, True, False, False), 32, 8952067),
     "large": (32, 3, (128, 256, 256, 256), (False, True, False, False), 16, 35746307),
 }
-COLUMNS = "network work precision layout engine threads batch images/s low high steps memory_MiB".split()
+COLUMNS = "network work precision layout engine weights threads batch images/s low high steps memory_MiB".split()
 
 
 def unet(side, colours, channels, attention):
@@ -150,7 +150,7 @@ def measure(cell, seconds, threads, answer):
     tenths = statistics.quantiles(times, n=10, method="inclusive")
     rates = [f"{batch / t:.2f}" for t in (statistics.median(times), tenths[8], tenths[0])]
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    answer.put([threads, batch, *rates, len(times), f"{memory:.0f}"])
+    answer.put([count, threads, batch, *rates, len(times), f"{memory:.0f}"])
 
 
 def subset(choices):

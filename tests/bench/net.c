@@ -1,16 +1,19 @@
-/* net.c -- the speed and the memory of training and sampling, and where both go
+/* net.c -- the speed and the memory of training and of a forward pass, and where both go
  *
- *      net [SECONDS [CONFIGURATION [train|sample [f32|bf16 [WORKERS [ISA]]]]]]
+ *      net [SECONDS [CONFIGURATION [train|forward [f32|bf16 [WORKERS [ISA]]]]]]
  *
  * One line per configuration: images/s (median over steps), peak memory, and the images/s that the
  * convolutions and matrix products alone would allow, from the time spent in them.  Then the share
- * of each op.
+ * of each op.  A training step makes noise, goes forward and backward, takes the norm, and moves
+ * the weights and their average; a forward step evaluates the network once for each image.
  */
 #include "kernels/backend.h"
 #include "lib/nn/layer.h"
 #include "lib/nn/run.h"
 #include "lib/nn/unet.h"
+#include "lib/rng.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,11 +24,14 @@
 static const struct config {
 	const char *name;
 	int batch;
+	uint64_t weights;               /* as scripts/pytorch-bench.py has them */
 	struct dtn_unet unet;
 } configs[] = {
-	{ "28x28x1-1.5M", 64, { 28, 28, 1, 32, 3, { 1, 2, 2 }, 2, 1, { 16 }, 1, .groups = 32 } },
-	{ "32x32x3-9.0M", 32, { 32, 32, 3, 64, 4, { 1, 2, 2, 2 }, 2, 1, { 16 }, 1, .groups = 32 } },
-	{ "32x32x3-35.7M", 16,
+	{ "28x28x1-1.5M", 64, 1539329,
+	  { 28, 28, 1, 32, 3, { 1, 2, 2 }, 2, 1, { 16 }, 1, .groups = 32 } },
+	{ "32x32x3-9.0M", 32, 8952067,
+	  { 32, 32, 3, 64, 4, { 1, 2, 2, 2 }, 2, 1, { 16 }, 1, .groups = 32 } },
+	{ "32x32x3-35.7M", 16, 35746307,
 	  { 32, 32, 3, 128, 4, { 1, 2, 2, 2 }, 2, 1, { 16 }, 1, .groups = 32 } },
 };
 
@@ -34,23 +40,30 @@ struct bench {
 	dtn_id x, t, target, out;
 	int slice, batch;
 	bool training;
+	uint64_t steps;
 	float *m, *v, *ema;
 };
+
+/* Images with noise, and in training the noise, which is to be predicted. */
+static void inputs(struct bench *b, struct dtn_run *run, int slice)
+{
+	float *x = dtn_value(run, b->x);
+	float *eps = b->training ? dtn_value(run, b->target) : NULL;
+	size_t n = dtn_shape_count(b->net.graph->node[b->x].shape);
+
+	if (eps)
+		dtn_rng_normal(dtn_rng(b->steps, DTN_RNG_NOISE, (uint64_t)slice, 0), eps, n);
+	for (size_t i = 0; i < n; i++)
+		x[i] = ((float)(i % 17) / 8 - 1 + (eps ? eps[i] : 0)) * 0.707f;
+	for (int i = 0; i < b->slice; i++)
+		((int *)dtn_value(run, b->t))[i] = 500;
+}
 
 static void one_slice(void *arg, struct dtn_run *run, int slice)
 {
 	struct bench *b = arg;
-	const struct dtn_node *node = b->net.graph->node;
-	float *x = dtn_value(run, b->x);
-	int *t = dtn_value(run, b->t);
-	size_t n = dtn_shape_count(node[b->x].shape);
 
-	for (size_t i = 0; i < n; i++)
-		x[i] = (float)(i % 17) / 8 - 1;
-	for (int i = 0; i < b->slice; i++)
-		t[i] = 500;
-	if (b->training)
-		memset(dtn_value(run, b->target), 0, n * sizeof(float));
+	inputs(b, run, slice);
 	dtn_forward(run);
 	if (b->training) {
 		float *d = dtn_gradient(run, b->out);
@@ -83,6 +96,7 @@ static void adam(void *arg, size_t begin, size_t end)
 
 static void step(struct bench *b)
 {
+	b->steps++;
 	dtn_net_each(&b->net, (b->batch + b->slice - 1) / b->slice, one_slice, b);
 	if (b->training) {
 		dtn_net_ranges(&b->net, b->net.graph->params, 1 << 16, norm, b);
@@ -161,6 +175,9 @@ static void measure(const struct config *c, bool training, int type, const struc
 	double begun, wall, heavy = 0;
 	int n = 0;
 
+	if (dtn_unet_parameters(&c->unet) != c->weights)
+		dtn_die(DTN_ENV, "%s has %" PRIu64 " weights, not %" PRIu64, c->name,
+			dtn_unet_parameters(&c->unet), c->weights);
 	prepare(&b, &g, c, type, cpu, workers);
 	step(&b);
 	dtn_net_profile(&b.net);
@@ -177,11 +194,12 @@ static void measure(const struct config *c, bool training, int type, const struc
 			heavy += b.net.run[w].seconds[d * DTN_OPS + DTN_OP_conv] +
 				 b.net.run[w].seconds[d * DTN_OPS + DTN_OP_linear];
 	getrusage(RUSAGE_SELF, &usage);
-	printf("%-14s %-6s %-4s %-3s -j%d batch %3d slice %2d: %8.1f images/s, %5ld MiB; products "
+	printf("%-14s %-7s %-4s %-3s -j%d batch %3d slice %2d: %8.1f images/s, %5ld MiB; products "
 	       "alone %.1f\n",
-	       c->name, training ? "train" : "sample", dtn_type_name(type), cpu->name, workers,
+	       c->name, training ? "train" : "forward", dtn_type_name(type), cpu->name, workers,
 	       b.batch, b.slice, b.batch / took[n / 2], usage.ru_maxrss / 1024,
 	       b.batch * n / (heavy / workers));
+	printf("#   %" PRIu64 " weights\n", c->weights);
 	memory(&b.net);
 	shares(&b, wall);
 	fflush(stdout);
@@ -204,7 +222,7 @@ int main(int argc, char **argv)
 				int t = bf16 ? DTN_BF16 : DTN_F32;
 
 				if (!strstr(configs[i].name, only) ||
-				    !strstr(training ? "train" : "sample", what))
+				    !strstr(training ? "train" : "forward", what))
 					continue;
 				if (*type ? strcmp(type, dtn_type_name(t)) != 0 : bf16 != cpu->bf16)
 					continue;
