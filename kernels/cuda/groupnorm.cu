@@ -62,6 +62,17 @@ static struct cut cut(const struct dtn_node *y, int V, int sums, int tensors)
 	return s.kept || !half.kept ? s : half;
 }
 
+/* A thread's channels of a chunk begin at `at`, its positions at `row`, every s.down-th: L where it
+ * has none. */
+struct start { int at, row; };
+
+template <int V> DEVICE struct start start_at(const struct cut &s, int chunk)
+{
+	const int at = chunk + (int)threadIdx.x % s.across * V, row = (int)threadIdx.x / s.across;
+
+	return { at, row < s.down && at < s.channels ? row : s.L };
+}
+
 /* Add up the threads' sums [n][V] of one chunk of channels: to[k * stride + channel].  Every thread
  * calls it, and a barrier is behind it. */
 template <int V, int n>
@@ -160,23 +171,21 @@ template <int V, class T> __global__ void __launch_bounds__(BLOCK) up(struct up_
 	DYNAMIC(float, table);
 	const struct cut &s = c.s;
 	const int n = (int)blockIdx.y, c0 = (int)blockIdx.x * s.channels;
-	const int row = (int)threadIdx.x / s.across, chunk = s.across * V;
 	float *sum = (float *)((char *)table + s.vectors), *square = sum + s.channels;
 	T *kept = (T *)((char *)table + s.kept_at);
 	const T *x = (const T *)c.x + (size_t)n * s.L * s.C + c0;
 	T *y = (T *)c.y + (size_t)n * s.L * s.C + c0;
 
-	for (int p = 0; p < s.channels; p += chunk) {
-		const int at = p + (int)threadIdx.x % s.across * V;
-		const int begin = row < s.down && at < s.channels ? row : s.L;
+	for (int p = 0; p < s.channels; p += s.across * V) {
+		const struct start of = start_at<V>(s, p);
 		float sums[2][V] = { }, first[V] = { }, v[V];
 
-		if (begin < s.L)
-			load<V>(first, x + at);
-		for (int l = begin; l < s.L; l += s.down) {
-			load<V>(v, x + (size_t)l * s.C + at);
+		if (of.row < s.L)
+			load<V>(first, x + of.at);
+		for (int l = of.row; l < s.L; l += s.down) {
+			load<V>(v, x + (size_t)l * s.C + of.at);
 			if (s.kept)
-				store<V>(kept + (size_t)l * s.channels + at, v);
+				store<V>(kept + (size_t)l * s.channels + of.at, v);
 			for (int i = 0; i < V; i++) {
 				const float d = v[i] - first[i];
 				sums[0][i] += d;
@@ -186,23 +195,22 @@ template <int V, class T> __global__ void __launch_bounds__(BLOCK) up(struct up_
 		add_rows<V, 2>(sum + p, s.channels - p, sums, table, s);
 	}
 	up_factors(sum, square, x, c, n, c0);
-	for (int p = 0; p < s.channels; p += chunk) {
-		const int at = p + (int)threadIdx.x % s.across * V;
-		const int begin = row < s.down && at < s.channels ? row : s.L;
+	for (int p = 0; p < s.channels; p += s.across * V) {
+		const struct start of = start_at<V>(s, p);
 		float a[V], f[V], v[V];
 
-		for (int i = 0; begin < s.L && i < V; i++) {
-			a[i] = sum[at + i];
-			f[i] = square[at + i];
+		for (int i = 0; of.row < s.L && i < V; i++) {
+			a[i] = sum[of.at + i];
+			f[i] = square[of.at + i];
 		}
-		for (int l = begin; l < s.L; l += s.down) {
-			load<V>(v, s.kept ? kept + (size_t)l * s.channels + at :
-				x + (size_t)l * s.C + at);
+		for (int l = of.row; l < s.L; l += s.down) {
+			load<V>(v, s.kept ? kept + (size_t)l * s.channels + of.at :
+				x + (size_t)l * s.C + of.at);
 			for (int i = 0; i < V; i++) {
 				const float z = v[i] * a[i] + f[i];
 				v[i] = c.silu ? z * sigmoid(z) : z;
 			}
-			store<V>(y + (size_t)l * s.C + at, v);
+			store<V>(y + (size_t)l * s.C + of.at, v);
 		}
 	}
 }
@@ -300,37 +308,36 @@ DEVICE void down_factors(float *sum, float *sum_h, const float *h, const struct 
 	__syncthreads();
 }
 
-template <int V, class T> __global__ void __launch_bounds__(BLOCK) down(struct down_call c)
+/* x and dy of a block, and where they stay in shared memory. */
+template <class T> struct pair { const T *x, *dy; T *kept_x, *kept_dy; };
+
+/* The sums of dz, dz h and h, for each channel of the slice. */
+template <int V, class T>
+DEVICE void down_sums(float *sum, float *table, const struct pair<T> &of, const struct down_call &c,
+		      int n, int c0)
 {
-	DYNAMIC(float, table);
 	const struct cut &s = c.s;
-	const int n = (int)blockIdx.y, c0 = (int)blockIdx.x * s.channels;
-	const int row = (int)threadIdx.x / s.across, chunk = s.across * V;
-	float *sum = (float *)((char *)table + s.vectors);
-	float *sum_h = sum + s.channels, *sum_of_h = sum_h + s.channels;
-	T *kept_x = (T *)((char *)table + s.kept_at), *kept_dy = kept_x + (size_t)s.L * s.channels;
-	const size_t image = (size_t)n * s.L * s.C + c0;
-	const T *x = (const T *)c.x + image, *dy = (const T *)c.dy + image;
-	T *dx = (T *)c.dx + image;
 
-	for (int p = 0; p < s.channels; p += chunk) {
-		const int at = p + (int)threadIdx.x % s.across * V;
-		const int begin = row < s.down && at < s.channels ? row : s.L;
+	for (int p = 0; p < s.channels; p += s.across * V) {
+		const struct start begin = start_at<V>(s, p);
 		float sums[3][V] = { }, v[V], d[V];
-		struct channels<V> of;
+		struct channels<V> k;
 
-		if (begin < s.L)
-			look_up<V>(of, c, n, c0 + at);
-		for (int l = begin; l < s.L; l += s.down) {
-			load<V>(v, x + (size_t)l * s.C + at);
-			load<V>(d, dy + (size_t)l * s.C + at);
+		if (begin.row < s.L)
+			look_up<V>(k, c, n, c0 + begin.at);
+		for (int l = begin.row; l < s.L; l += s.down) {
+			const size_t from = (size_t)l * s.C + begin.at;
+			const size_t to = (size_t)l * s.channels + begin.at;
+
+			load<V>(v, of.x + from);
+			load<V>(d, of.dy + from);
 			if (s.kept) {
-				store<V>(kept_x + (size_t)l * s.channels + at, v);
-				store<V>(kept_dy + (size_t)l * s.channels + at, d);
+				store<V>(of.kept_x + to, v);
+				store<V>(of.kept_dy + to, d);
 			}
 			for (int i = 0; i < V; i++) {
-				const float h = v[i] * of.r[i] + of.k[i];
-				const float dz = slope(d[i], h * of.w[i] + of.b[i], c.silu);
+				const float h = v[i] * k.r[i] + k.k[i];
+				const float dz = slope(d[i], h * k.w[i] + k.b[i], c.silu);
 				sums[0][i] += dz;
 				sums[1][i] += dz * h;
 				sums[2][i] += h;
@@ -338,28 +345,54 @@ template <int V, class T> __global__ void __launch_bounds__(BLOCK) down(struct d
 		}
 		add_rows<V, 3>(sum + p, s.channels - p, sums, table, s);
 	}
-	down_factors(sum, sum_h, sum_of_h, c, n, c0);
-	for (int p = 0; c.dx && p < s.channels; p += chunk) {
-		const int at = p + (int)threadIdx.x % s.across * V;
-		const int begin = row < s.down && at < s.channels ? row : s.L;
-		float v[V], d[V];
-		struct channels<V> of;
+}
 
-		if (begin < s.L)
-			look_up<V>(of, c, n, c0 + at);
-		for (int l = begin; l < s.L; l += s.down) {
+/* dx = dz r w + x e + f */
+template <int V, class T>
+DEVICE void down_write(T *dx, const float *e, const float *f, const struct pair<T> &of,
+		       const struct down_call &c, int n, int c0)
+{
+	const struct cut &s = c.s;
+
+	for (int p = 0; p < s.channels; p += s.across * V) {
+		const struct start begin = start_at<V>(s, p);
+		const int at = begin.at;
+		float v[V], d[V];
+		struct channels<V> k;
+
+		if (begin.row < s.L)
+			look_up<V>(k, c, n, c0 + at);
+		for (int l = begin.row; l < s.L; l += s.down) {
 			const size_t from = (size_t)l * s.channels + at, to = (size_t)l * s.C + at;
 
-			load<V>(v, s.kept ? kept_x + from : x + to);
-			load<V>(d, s.kept ? kept_dy + from : dy + to);
+			load<V>(v, s.kept ? of.kept_x + from : of.x + to);
+			load<V>(d, s.kept ? of.kept_dy + from : of.dy + to);
 			for (int i = 0; i < V; i++) {
-				const float h = v[i] * of.r[i] + of.k[i];
-				const float dz = slope(d[i], h * of.w[i] + of.b[i], c.silu);
-				d[i] = dz * of.r[i] * of.w[i] + v[i] * sum[at + i] + sum_h[at + i];
+				const float h = v[i] * k.r[i] + k.k[i];
+				const float dz = slope(d[i], h * k.w[i] + k.b[i], c.silu);
+				d[i] = dz * k.r[i] * k.w[i] + v[i] * e[at + i] + f[at + i];
 			}
 			store<V>(dx + to, d, c.add);
 		}
 	}
+}
+
+template <int V, class T> __global__ void __launch_bounds__(BLOCK) down(struct down_call c)
+{
+	DYNAMIC(float, table);
+	const struct cut &s = c.s;
+	const int n = (int)blockIdx.y, c0 = (int)blockIdx.x * s.channels;
+	const size_t image = (size_t)n * s.L * s.C + c0;
+	float *sum = (float *)((char *)table + s.vectors);
+	float *sum_h = sum + s.channels, *sum_of_h = sum_h + s.channels;
+	T *kept = (T *)((char *)table + s.kept_at);
+	const struct pair<T> of = { (const T *)c.x + image, (const T *)c.dy + image, kept,
+				    kept + (size_t)s.L * s.channels };
+
+	down_sums<V>(sum, table, of, c, n, c0);
+	down_factors(sum, sum_h, sum_of_h, c, n, c0);
+	if (c.dx)
+		down_write<V>((T *)c.dx + image, sum, sum_h, of, c, n, c0);
 }
 
 enum { SIDE = 32 };
