@@ -17,7 +17,7 @@
  * multiplications and additions for 64 bytes from shared memory, so at 128 lanes a cycle a
  * multiprocessor of compute capability 8.0 (64 lanes, 128 bytes a cycle) is bound by arithmetic:
  * the estimate is 60 to 70 % of its f32 peak.  Products are exact f32, never tf32.  No figure here
- * was measured.  133 registers and 24 KiB of shared memory: 3 blocks, 12 of 64 warps, on a
+ * was measured.  Up to 151 registers and 24 KiB of shared memory: 3 blocks, 12 of 64 warps, on a
  * multiprocessor; nothing spilled.
  */
 #include "kernels/cuda/conv_f32.h"

@@ -13,8 +13,8 @@
  *
  * Both tiles are used as they lie, so granules of 4 channels go there as they come; the next step
  * waits in registers.  Operations: 2 P K C k^2; arithmetic decides, with an estimate of 60 to 70 %
- * of the f32 peak.  No figure here was measured.  167 registers and 24 KiB of shared memory: 3
- * blocks, 12 of 64 warps, on a multiprocessor; nothing spilled.
+ * of the f32 peak.  No figure here was measured.  Up to 167 registers and 24 KiB of shared memory:
+ * 3 blocks, 12 of 64 warps, on a multiprocessor; nothing spilled.
  */
 #include "kernels/cuda/conv_f32.h"
 
