@@ -562,6 +562,15 @@ bin2 bin3 bin4 bin5 bin6 bin7 bin8 bin9" "$(head -n 1 log | tr '\t' ' ')"
 	same "lines of steps" 2 "$(grep -cE 'step [12]00/200  loss' err)"
 }
 
+@test "a validation is told in a line, however large its numbers" {
+	train --steps 1 --warmup 0 --lr 1000 --val 0.2 -v -o a.dtn "$G" 2> err
+	grep -qE '^dtn-train: step 1  validation [0-9.]+, by timestep( [0-9.e+]{1,11}){10}$' err || fail "$(cat err)"
+	grep -E 'by timestep' err | grep -qF 'e+'       # they were large
+	# the usual ones
+	train --steps 1 --val 0.2 -v -o a.dtn "$G" 2> err
+	grep -qE '^dtn-train: step 1  validation [0-9.]+, by timestep( [0-9.]+){10}$' err || fail "$(cat err)"
+}
+
 @test "the model says how it was made" {
 	dtn-info -v "$TWELVE" > info 2>&1 || dtn-info "$TWELVE" > info
 	dtn-info --json "$TWELVE" > json

@@ -106,13 +106,13 @@ static void keep_best(struct dtn_session *s, double loss)
 
 static void say_validation(struct dtn_session *s, const struct dtn_validation *v)
 {
-	char bins[DTN_BINS * 16];
+	char bins[DTN_BINS * 16];       /* of any number, "%.4g" makes 11 bytes at most */
 	int n = 0;
 
 	if (!s->progress.line.terminal && dtn_verbosity < 1)
 		return;
 	for (int b = 0; b < DTN_BINS; b++)
-		n += snprintf(bins + n, sizeof(bins) - (size_t)n, " %.3f", v->bin[b]);
+		n += snprintf(bins + n, sizeof(bins) - (size_t)n, " %.4g", v->bin[b]);
 	dtn_line_clear(&s->progress.line);
 	dtn_note("step %lld  validation %.5f, by timestep%s", (long long)s->trainer.counters.step,
 		 v->loss, bins);
