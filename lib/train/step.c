@@ -170,7 +170,8 @@ static void slice_job(void *arg, struct dtn_run *run, int slice)
 	uint64_t drawn = (uint64_t)r->counters.sample;
 	int first = slice * r->slice, left = r->images - first;
 	int n = left < r->slice ? left : r->slice;
-	float scale[64], *gradient;
+	double *losses = r->losses + first;     /* at first the weights of the losses */
+	float *gradient;
 	const float *loss;
 
 	run->seed = r->settings->seed;
@@ -178,17 +179,21 @@ static void slice_job(void *arg, struct dtn_run *run, int slice)
 	for (int j = 0; j < n; j++) {
 		uint64_t position = drawn + (uint64_t)(first + j);
 
-		scale[j] = r->weight[prepare(r, run, j, r->pick[first + j], position)];
+		losses[j] = r->weight[prepare(r, run, j, r->pick[first + j], position)];
 	}
 	for (int j = n; j < r->slice; j++)
 		fill(r, run, j);
 	dtn_forward(run);
 	loss = dtn_value(run, r->loss);
-	for (int j = 0; j < n; j++)
-		r->losses[first + j] = (double)scale[j] * loss[j];
 	gradient = dtn_gradient(run, r->loss);
-	for (int j = 0; j < r->slice; j++)
-		gradient[j] = j < n ? scale[j] / (float)r->images : 0;
+	for (int j = 0; j < n; j++) {
+		float weight = (float)losses[j];
+
+		losses[j] *= loss[j];
+		gradient[j] = weight / (float)r->images;
+	}
+	for (int j = n; j < r->slice; j++)
+		gradient[j] = 0;
 	dtn_backward(run, slice);
 }
 
