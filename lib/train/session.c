@@ -269,7 +269,7 @@ static void say_what(const struct dtn_session *s)
 		dtn_type_name(r->graph.type), r->net.workers, dtn_plural((uint64_t)r->net.workers));
 }
 
-static void load_validation(struct dtn_session *s, int threads)
+static void load_validation(struct dtn_session *s)
 {
 	char *operand[] = { (char *)s->job->validation };
 	struct dtn_data *d = &s->other;
@@ -277,7 +277,7 @@ static void load_validation(struct dtn_session *s, int threads)
 	dtn_keep_init(&d->keep, 0);
 	if (!s->job->validation)
 		return;
-	dtn_data_open(d, 1, operand, UINT64_MAX, threads);
+	dtn_data_open(d, 1, operand, UINT64_MAX, s->threads);
 	if (d->height != s->data.height || d->width != s->data.width ||
 	    d->colours != s->data.colours)
 		dtn_die(DTN_INPUT, "%s: images of %dx%dx%d, but training is on %dx%dx%d",
@@ -318,47 +318,67 @@ static void set_weights(struct dtn_session *s, struct dtn_reader *model)
 	dtn_trainer_ready(r);
 }
 
-void dtn_session_prepare(struct dtn_session *s, const struct dtn_training *job,
-			 const struct dtn_settings *wanted)
+/* Where to compute and in what numbers. */
+static void choose_device(struct dtn_session *s)
 {
-	const struct dtn_args *a = job->args;
-	uint64_t max_memory = job->limited ? job->max_memory : dtn_memory() / 2;
-	int threads = a->threads ? a->threads : dtn_cores(), workers, type;
-	const struct dtn_backend *backend;
-	const char *trained;
-	struct dtn_reader *model;
+	const char *trained = dtn_meta_get(&s->store.model.meta, "train.precision");
 
-	s->job = job;
-	dtn_signals_begin();
-	dtn_progress_init(&s->progress, s->limits);
-	dtn_store_init(&s->store, a->output, a->force, a->level, threads);
-	model = settle(s, wanted);
-	check_schedule(&s->settings);
-	trained = dtn_meta_get(&s->store.model.meta, "train.precision");
-	backend = dtn_device(job->device);
-	type = dtn_precision(backend, job->precision, trained);
-	dtn_data_open(&s->data, a->operands, a->operand, max_memory, threads);
+	s->backend = dtn_device(s->job->device);
+	s->type = dtn_precision(s->backend, s->job->precision, trained);
+}
+
+/* The first image tells the size of the network, so whether that fits is known before the rest. */
+static void read_images(struct dtn_session *s)
+{
+	const struct dtn_training *job = s->job;
+	uint64_t max_memory = job->limited ? job->max_memory : dtn_memory() / 2;
+
+	dtn_data_open(&s->data, job->args->operands, job->args->operand, max_memory, s->threads);
 	match_size(s);
 	match_noise(s);
 	want_classes(s);
 	if (job->sample_every)
 		dtn_preview_check(job->sample_to, s->data.colours);
-	workers = dtn_fit_memory(&s->settings, backend, type, threads);
+	s->workers = dtn_fit_memory(&s->settings, s->backend, s->type, s->threads);
 	dtn_fit_attention(&s->settings.unet);
 	dtn_data_load(&s->data, read_count, s);
 	count_classes(s);
-	load_validation(s, threads);
+	load_validation(s);
 	dtn_line_clear(&s->progress.line);
+}
 
-	dtn_trainer_init(&s->trainer, &s->settings, &s->data, backend, type, workers);
-	find_limits(s);
-	set_weights(s, model);
-	describe(s);
+/* What validates and what makes pictures has the trainer's averaged weights. */
+static void watch(struct dtn_session *s)
+{
+	const struct dtn_training *job = s->job;
+
 	s->validates = job->validation || s->trainer.split.helds > 0;
 	if (s->validates)
 		dtn_validator_init(&s->validator, &s->trainer, job->validation ? &s->other : NULL);
 	if (job->sample_every)
 		dtn_preview_init(&s->preview, &s->trainer, job->sample_to);
+}
+
+void dtn_session_prepare(struct dtn_session *s, const struct dtn_training *job,
+			 const struct dtn_settings *wanted)
+{
+	const struct dtn_args *a = job->args;
+	struct dtn_reader *model;
+
+	s->job = job;
+	s->threads = a->threads ? a->threads : dtn_cores();
+	dtn_signals_begin();
+	dtn_progress_init(&s->progress, s->limits);
+	dtn_store_init(&s->store, a->output, a->force, a->level, s->threads);
+	model = settle(s, wanted);
+	check_schedule(&s->settings);
+	choose_device(s);
+	read_images(s);
+	dtn_trainer_init(&s->trainer, &s->settings, &s->data, s->backend, s->type, s->workers);
+	find_limits(s);
+	set_weights(s, model);
+	describe(s);
+	watch(s);
 	dtn_log_open(&s->log, job->log, s->trainer.counters.step, s->validates);
 	say_what(s);
 }

@@ -11,6 +11,8 @@
 struct dtn_session {
 	const struct dtn_training *job;
 	struct dtn_settings settings;
+	const struct dtn_backend *backend;
+	int type, threads, workers;     /* of computing; all; those that compute */
 	struct dtn_data data, other;    /* to train on; to validate on, if a stream was given */
 	struct dtn_store store;
 	struct dtn_trainer trainer;
