@@ -107,8 +107,6 @@ static void check(const struct dtn_training *job, const struct dtn_settings *s)
 	if ((int64_t)s->batch * s->accum > 1 << 20)
 		dtn_usage("--batch %d times --accum %d: more than %d images a step", s->batch,
 			  s->accum, 1 << 20);
-	if (s->decay != DTN_CONSTANT_RATE && !job->steps && !job->epochs && !job->seconds)
-		dtn_usage("--lr-decay wants to know the end: --steps, --epochs or --time");
 	if (!job->sample_every != !job->sample_to)
 		dtn_usage("--sample-every and --sample-to want each other");
 	if (job->keep_best && !job->resume && !s->held_back && !job->validation)

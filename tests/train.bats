@@ -338,6 +338,32 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 
 # --- resuming -----------------------------------------------------------------------------------------
 
+@test "--resume goes on to the limits of the run that was stopped" {
+	local decay="--lr-decay cosine --warmup 0"
+	train $decay --steps 1000 -o whole.dtn "$G"
+	begin $decay --steps 1000 -o a.dtn
+	kill -TERM $pid
+	ended 143
+	same limit 1000 "$(json train.limit_steps a.dtn.ckpt)"
+	dtn-train --resume $decay -o a.dtn "$G"
+	cmp a.dtn whole.dtn
+	same "limit of a complete model" "" "$(json train.limit_steps a.dtn)"
+	fails 2 '^dtn-train: a.dtn does not say how far to go on: --resume wants --steps' \
+		dtn-train --resume -o a.dtn "$G"
+	# the default is a limit, too, and so are epochs and time
+	begin -o b.dtn
+	kill -TERM $pid
+	ended 143
+	same limit 20000 "$(json train.limit_steps b.dtn.ckpt)"
+	begin --epochs 500 --time 1h -o c.dtn
+	kill -TERM $pid
+	ended 143
+	same limits "5000 3600" "$(json train.limit_steps c.dtn.ckpt) $(json train.limit_seconds c.dtn.ckpt)"
+	# what is given replaces them all
+	dtn-train --resume --time 1s -o c.dtn "$G"
+	less "$(json train.seconds c.dtn)" 1.5
+}
+
 @test "--resume takes the newer of model and checkpoint" {
 	train --steps 3 -o a.dtn "$G"
 	train --steps 6 -o b.dtn "$G"

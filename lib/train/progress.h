@@ -3,13 +3,8 @@
 #define DTN_PROGRESS_H
 
 #include "lib/line.h"
+#include "lib/train/limits.h"
 #include "lib/train/step.h"
-
-/* Where a run ends: at the first limit that it meets.  0: none. */
-struct dtn_limits {
-	int64_t steps;                  /* all of the training's */
-	double seconds;                 /* of this run */
-};
 
 struct dtn_progress {
 	struct dtn_line line;

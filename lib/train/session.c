@@ -15,8 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_STEPS = 20000 };         /* without any limit */
-
 static void read_count(void *arg, uint64_t images)
 {
 	struct dtn_session *s = arg;
@@ -42,6 +40,7 @@ static struct dtn_reader *settle_new(struct dtn_session *s)
 		dtn_settings_adopt(&s->settings, &s->origin, dtn_reader_name(reader));
 	}
 	dtn_settings_complete(&s->settings);
+	dtn_limits_settle(&s->limits, s->job, &s->settings, NULL, NULL);
 	if (!s->settings.conditional && dtn_settings_given(&s->settings, "label-dropout"))
 		dtn_usage("--label-dropout wants --classes");
 	return reader;
@@ -51,7 +50,7 @@ static struct dtn_reader *settle_new(struct dtn_session *s)
 static struct dtn_reader *settle(struct dtn_session *s, const struct dtn_settings *wanted)
 {
 	struct dtn_model *model = &s->store.model;
-	const char *source, *seconds;
+	const char *source;
 	struct dtn_reader *reader;
 
 	s->settings = *wanted;
@@ -61,8 +60,9 @@ static struct dtn_reader *settle(struct dtn_session *s, const struct dtn_setting
 	reader = dtn_model_open(model, source);
 	dtn_settings_from_model(&s->settings, model, source);
 	dtn_settings_compare(wanted, &s->settings, source);
-	seconds = dtn_meta_get(&model->meta, "train.seconds");
-	s->before = seconds && s->job->seconds ? strtod(seconds, NULL) : 0;
+	dtn_limits_settle(&s->limits, s->job, &s->settings, &model->meta, source);
+	s->before = dtn_limits_used(&s->limits, &model->meta);
+	dtn_limits_forget(&model->meta);
 	return reader;
 }
 
@@ -169,36 +169,10 @@ static int64_t ceil_div(int64_t a, int64_t b)
 
 static void find_limits(struct dtn_session *s)
 {
-	const struct dtn_training *job = s->job;
-	int64_t images = s->trainer.images, epoch = s->trainer.split.trains, by_epochs;
+	int64_t images = s->trainer.images, epoch = s->trainer.split.trains;
 
-	s->val_every = job->val_every ? job->val_every : ceil_div(epoch, images);
-	s->limits.steps = job->steps;
-	s->limits.seconds = job->seconds;
-	if (job->epochs) {
-		if (job->epochs > INT64_MAX / epoch)
-			dtn_usage("--epochs %lld: too many", (long long)job->epochs);
-		by_epochs = ceil_div(job->epochs * epoch, images);
-		if (!s->limits.steps || by_epochs < s->limits.steps)
-			s->limits.steps = by_epochs;
-	}
-	if (!s->limits.steps && !s->limits.seconds) {
-		s->limits.steps = DEFAULT_STEPS;
-		dtn_note("training for %d steps, as none of --steps, --epochs and --time is given",
-			 DEFAULT_STEPS);
-	}
-}
-
-/* Without --time the clock decides nothing any more: forget it. */
-static void forget_time(struct dtn_meta *meta)
-{
-	struct dtn_meta rest = { 0 };
-
-	for (int i = 0; i < meta->n; i++)
-		if (strcmp(meta->pair[i].key, "train.seconds"))
-			dtn_meta_set(&rest, meta->pair[i].key, "%s", meta->pair[i].value);
-	dtn_meta_release(meta);
-	*meta = rest;
+	s->val_every = s->job->val_every ? s->job->val_every : ceil_div(epoch, images);
+	dtn_limits_complete(&s->limits, s->job, epoch, images);
 }
 
 /* Options that do not change what the model of a given step is. */
@@ -234,8 +208,8 @@ static void describe(struct dtn_session *s)
 		dtn_meta_set(&m->meta, "labels", "%s", labels);
 		free(labels);
 	}
-	if (!s->job->seconds)
-		forget_time(&m->meta);
+	if (!s->limits.seconds)         /* the clock decides nothing any more */
+		dtn_limits_forget_time(&m->meta);
 	dtn_model_to_meta(m, &m->meta);
 	dtn_settings_to_meta(&s->settings, &m->meta);
 	dtn_meta_set(&m->meta, "train.images", "%llu", (unsigned long long)s->data.images);

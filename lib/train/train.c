@@ -62,7 +62,10 @@ static void save(struct dtn_session *s, const char *path)
 	dtn_line_clear(&s->progress.line);
 	if (s->limits.seconds)
 		dtn_meta_set(meta, "train.seconds", "%.3f", elapsed(s));
+	if (path == s->store.checkpoint)
+		dtn_limits_to_meta(&s->limits, meta);
 	dtn_store_write(&s->store, path, &s->trainer);
+	dtn_limits_forget(meta);
 	s->saved = dtn_seconds();
 }
 
