@@ -57,6 +57,7 @@ static struct dtn_reader *settle(struct dtn_session *s, const struct dtn_setting
 	if (!s->job->resume)
 		return settle_new(s);
 	source = dtn_store_source(&s->store);
+	s->checkpointed = source == s->store.checkpoint;
 	reader = dtn_model_open(model, source);
 	dtn_settings_from_model(&s->settings, model, source);
 	dtn_settings_compare(wanted, &s->settings, source);

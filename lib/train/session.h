@@ -24,6 +24,8 @@ struct dtn_session {
 	struct dtn_log log;
 	struct dtn_limits limits;
 	int64_t val_every;
+	bool ended;                     /* the step just told of was the last */
+	bool checkpointed;              /* there is a checkpoint of this training */
 	double begun, before;           /* clock; seconds of the runs that this one continues */
 	double saved;                   /* clock */
 };

@@ -62,8 +62,10 @@ static void save(struct dtn_session *s, const char *path)
 	dtn_line_clear(&s->progress.line);
 	if (s->limits.seconds)
 		dtn_meta_set(meta, "train.seconds", "%.3f", elapsed(s));
-	if (path == s->store.checkpoint)
+	if (path == s->store.checkpoint) {
 		dtn_limits_to_meta(&s->limits, meta);
+		s->checkpointed = true;
+	}
 	dtn_store_write(&s->store, path, &s->trainer);
 	dtn_limits_forget(meta);
 	s->saved = dtn_seconds();
@@ -127,10 +129,9 @@ static void attend(struct dtn_session *s, const struct dtn_step *step, double se
 	struct dtn_trainer *r = &s->trainer;
 	int64_t number = r->counters.step;
 	struct dtn_validation v;
-	bool regular = number % s->val_every == 0, validate;
+	bool regular = number % s->val_every == 0, validate = s->validates && (regular || s->ended);
 
 	dtn_progress_step(&s->progress, number, step, r->images, seconds);
-	validate = s->validates && (regular || (r->ahead == 0 && reached(s, seconds)));
 	if (validate) {
 		v = dtn_validate(&s->validator);
 		say_validation(s, &v);
@@ -145,17 +146,28 @@ static void attend(struct dtn_session *s, const struct dtn_step *step, double se
 		dtn_progress_say(&s->progress);
 }
 
+/* Several batches failed at the same weights, which are the likely reason: they are kept where
+ * nothing else is, but do not replace those of an older checkpoint. */
+static _Noreturn void give_up(struct dtn_session *s)
+{
+	const struct dtn_store *store = &s->store;
+
+	if (store->checkpoint && !s->checkpointed && dtn_trainer_finite(&s->trainer))
+		save(s, store->checkpoint);
+	dtn_die(DTN_ENV,
+		"loss or gradient not finite in %d steps in a row, up to %lld: %s is left as it "
+		"was; try a lower --lr%s%s", PATIENCE, (long long)s->trainer.counters.step,
+		store->target, s->checkpointed ? ", anew or with --from " : "",
+		s->checkpointed ? store->checkpoint : "");
+}
+
 static void complain(struct dtn_session *s, const struct dtn_step *step)
 {
-	long long number = s->trainer.counters.step;
-
 	dtn_line_clear(&s->progress.line);
 	if (s->trainer.bad >= PATIENCE)
-		dtn_die(DTN_ENV,
-			"loss or gradient not finite in %d steps in a row, up to %lld: "
-			"%s is left as it was; a lower --lr may help",
-			PATIENCE, number, s->store.target);
-	dtn_warn("step %lld is skipped: loss %g, gradient %g", number, step->loss, step->norm);
+		give_up(s);
+	dtn_warn("step %lld is skipped: loss %g, gradient %g",
+		 (long long)s->trainer.counters.step, step->loss, step->norm);
 }
 
 /* Is it time to wait for the steps that were asked for?  Only now and then, but whenever something
@@ -170,20 +182,19 @@ static bool to_settle(const struct dtn_session *s, double start)
 	       dtn_seconds() - start > SETTLE_SECONDS;
 }
 
+/* Whether a step is the last is decided once, after it, as the clock goes on.  It must be finite:
+ * else the next one is made, too. */
 static void loop(struct dtn_session *s)
 {
 	struct dtn_trainer *r = &s->trainer;
 	double seconds = 0, start = 0;
 	struct dtn_step step;
 
-	for (;;) {
-		bool end = reached(s, seconds);
-
-		if (end && r->ahead == 0)
-			break;
+	s->ended = reached(s, 0);
+	while (!s->ended) {
 		if (r->ahead == 0)
 			start = dtn_seconds();
-		if (!end) {
+		if (r->ahead == 0 || !reached(s, seconds)) {
 			dtn_trainer_ask(r, done(s));
 			if (!to_settle(s, start))
 				continue;
@@ -193,15 +204,14 @@ static void loop(struct dtn_session *s)
 		while (dtn_trainer_next(r, &step)) {
 			if (!step.finite)
 				complain(s, &step);
+			s->ended = r->ahead == 0 && r->bad == 0 && reached(s, seconds);
 			attend(s, &step, seconds);
 		}
 		if (dtn_interrupted())
 			interrupt(s, dtn_interrupted());
-		save_now_and_then(s);
+		if (!s->ended)
+			save_now_and_then(s);
 	}
-	if (s->trainer.bad > 0)
-		dtn_die(DTN_ENV, "loss or gradient not finite in the last step, %lld: %s is left "
-			"as it was", (long long)s->trainer.counters.step, s->store.target);
 }
 
 void dtn_train(const struct dtn_training *job, const struct dtn_settings *wanted)
