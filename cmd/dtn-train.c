@@ -1,6 +1,7 @@
 /* dtn-train.c -- train a model on a stream of images. */
 #include "lib/train/train.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* --help shows the default of a setting, where it is one text. */
@@ -42,6 +43,14 @@ static const struct dtn_command command = {
 	options, DTN_OUTPUT | DTN_THREADS | DTN_SEED | DTN_STREAM_IN | DTN_STREAM_OUT
 };
 
+static bool is_number(const char *text)
+{
+	char *end;
+
+	strtod(text, &end);
+	return strspn(text, "0123456789.") > 0 && !*end;
+}
+
 /* --val 0.1 holds images back, --val NAME reads them. */
 static void validation(struct dtn_training *job, struct dtn_settings *settings,
 		       const struct dtn_args *args)
@@ -49,7 +58,7 @@ static void validation(struct dtn_training *job, struct dtn_settings *settings,
 	settings->held_back_given = true;
 	settings->held_back = 0;
 	job->validation = NULL;
-	if (strspn(args->value, "0123456789.eE-") == strlen(args->value) && *args->value)
+	if (is_number(args->value))
 		settings->held_back = dtn_args_real(args, 0, 0.9);
 	else
 		job->validation = args->value;
@@ -95,6 +104,15 @@ static bool run_option(struct dtn_training *job, struct dtn_settings *settings,
 	return true;
 }
 
+/* Standard input is read once: `-` among the operands, or without any, is the images. */
+static bool reads_stdin(const struct dtn_args *a)
+{
+	for (int i = 0; i < a->operands; i++)
+		if (!strcmp(a->operand[i], "-"))
+			return true;
+	return a->operands == 0;
+}
+
 /* What no option can see alone. */
 static void check(const struct dtn_training *job, const struct dtn_settings *s)
 {
@@ -104,6 +122,8 @@ static void check(const struct dtn_training *job, const struct dtn_settings *s)
 		dtn_usage("-o MODEL is missing");
 	if (job->log && !strcmp(job->log, "-") && !strcmp(a->output, "-"))
 		dtn_usage("-o - and --log - both want stdout");
+	if (job->validation && !strcmp(job->validation, "-") && reads_stdin(a))
+		dtn_usage("--val - and the images both want stdin");
 	if ((int64_t)s->batch * s->accum > 1 << 20)
 		dtn_usage("--batch %d times --accum %d: more than %d images a step", s->batch,
 			  s->accum, 1 << 20);

@@ -604,6 +604,26 @@ bin2 bin3 bin4 bin5 bin6 bin7 bin8 bin9" "$(head -n 1 log | tr '\t' ' ')"
 	same "lines of steps" 2 "$(grep -cE 'step [12]00/200  loss' err)"
 }
 
+@test "--val takes a number for a part and all else for a stream" {
+	local name
+	stream -n 20 -s 8x8x1 > s
+	train --steps 2 --val s --log want -o a.dtn "$G"
+	for name in 1e e 2024-01-02 .e .dtn; do
+		cp s ./"$name"
+	done
+	for name in e 2024-01-02 .e .dtn ./1e; do
+		train --steps 2 --val "$name" --log log -o a.dtn "$G"
+		same "validation on $name" "$(column validation want)" "$(column validation log)"
+	done
+	train --steps 2 --val - --log log -o a.dtn "$G" < s
+	same "validation on stdin" "$(column validation want)" "$(column validation log)"
+	fails 2 '^dtn-train: --val - and the images both want stdin$' train --val - -o b.dtn - < s
+	fails 2 '^dtn-train: --val - and the images both want stdin$' train --val - -o b.dtn < s
+	fails 2 '^dtn-train: --val 1: wants 0 to 0.9$' train --val 1 -o b.dtn "$G"
+	fails 2 '^dtn-train: --val 2024: wants 0 to 0.9$' train --val 2024 -o b.dtn "$G"
+	fails 1 'nowhere: No such file' train --val nowhere -o b.dtn "$G"
+}
+
 @test "a validation is told in a line, however large its numbers" {
 	train --steps 1 --warmup 0 --lr 1000 --val 0.2 -v -o a.dtn "$G" 2> err
 	grep -qE '^dtn-train: step 1  validation [0-9.]+, by timestep( [0-9.e+]{1,11}){10}$' err || fail "$(cat err)"
