@@ -587,6 +587,26 @@ bin2 bin3 bin4 bin5 bin6 bin7 bin8 bin9" "$(head -n 1 log | tr '\t' ' ')"
 	same steps "1 2 3 4 5 6 7 8" "$(echo $(column step log))"
 	head -n 7 log | cut -f 1-5 | cmp - first
 	same columns 19 "$(awk -F '\t' '{ print NF }' log | sort -u)"
+	# a table of other columns is left alone, and so is what is none
+	stream -n 4 -s 8x8x1 > s
+	train --steps 2 --val s --log with -o b.dtn "$G"
+	train --steps 2 --log without -o c.dtn "$G"
+	echo 'something else' > else
+	cp with with.old && cp without without.old && cp else else.old
+	fails 2 '^dtn-train: --log with has other columns than this run' \
+		dtn-train --resume --steps 4 --log with -o b.dtn "$G"
+	fails 2 '^dtn-train: --log without has other columns than this run' \
+		dtn-train --resume --steps 4 --val s --log without -o c.dtn "$G"
+	fails 2 '^dtn-train: --log else has other columns than this run' \
+		dtn-train --resume --steps 4 --log else -o c.dtn "$G"
+	for file in with without else; do
+		cmp $file $file.old
+	done
+	# one that was killed in its first line begins anew
+	head -n 1 with | head -c 20 > begun
+	dtn-train --resume --steps 4 --val s --log begun -o b.dtn "$G"
+	same lines "$(head -n 1 with)" "$(head -n 1 begun)"
+	same steps "3 4" "$(echo $(column step begun))"
 }
 
 @test "progress on a terminal, silence elsewhere" {

@@ -21,36 +21,39 @@ static void check(struct dtn_log *l)
 	l->file = NULL;
 }
 
-static void header(struct dtn_log *l)
+/* The first line; allocated. */
+static char *header(const struct dtn_log *l)
 {
-	fputs("step\tsamples\tskipped\tloss\tgradient\trate\timages_per_second\tseconds",
-	      l->file);
-	if (l->validates) {
-		fputs("\tvalidation", l->file);
-		for (int b = 0; b < DTN_BINS; b++)
-			fprintf(l->file, "\tbin%d", b);
-	}
-	fputc('\n', l->file);
+	const char *always = "step\tsamples\tskipped\tloss\tgradient\trate\timages_per_second\t"
+			     "seconds";
+	const char *validation = "\tvalidation\tbin0\tbin1\tbin2\tbin3\tbin4\tbin5\tbin6\tbin7\t"
+				 "bin8\tbin9";
+
+	_Static_assert(DTN_BINS == 10, "as many names");
+	return dtn_format("%s%s\n", always, l->validates ? validation : "");
 }
 
-/* Cut off the rows of steps after `step`: a run that was killed made them, but did not save. */
-static void cut(FILE *f, int64_t step)
+/* Cut off the rows of steps after `step`: a run that was killed made them, but did not save.  What
+ * has another first line is no table to go on with. */
+static void cut(struct dtn_log *l, const char *names, int64_t step)
 {
 	char *line = NULL;
 	size_t room = 0;
 	off_t good = 0;
 
-	while (getline(&line, &room, f) >= 0) {
-		char *end;
-		long long row = strtoll(line, &end, 10);
-
-		if ((end > line && row > step) || !strchr(line, '\n'))
+	while (getline(&line, &room, l->file) >= 0 && strchr(line, '\n')) {
+		if (good == 0 && strcmp(line, names))
+			dtn_usage("--log %s has other columns than this run: --val as before, or "
+				  "another file", l->name);
+		if (strtoll(line, NULL, 10) > step)
 			break;
-		good = ftello(f);
+		good = ftello(l->file);
 	}
 	free(line);
-	(void)!ftruncate(fileno(f), good);
-	fseeko(f, good, SEEK_SET);
+	(void)!ftruncate(fileno(l->file), good);
+	fseeko(l->file, good, SEEK_SET);
+	if (good == 0)
+		fputs(names, l->file);
 }
 
 static bool has_rows(const char *name)
@@ -63,6 +66,7 @@ static bool has_rows(const char *name)
 void dtn_log_open(struct dtn_log *l, const char *name, int64_t step, bool validates)
 {
 	bool standard = name && !strcmp(name, "-"), goes_on;
+	char *names;
 
 	memset(l, 0, sizeof(*l));
 	l->validates = validates;
@@ -73,10 +77,12 @@ void dtn_log_open(struct dtn_log *l, const char *name, int64_t step, bool valida
 	l->file = standard ? stdout : fopen(name, goes_on ? "r+e" : "we");
 	if (!l->file)
 		dtn_die(DTN_ENV, "%s:", name);
+	names = header(l);
 	if (goes_on)
-		cut(l->file, step);
+		cut(l, names, step);
 	else
-		header(l);
+		fputs(names, l->file);
+	free(names);
 	check(l);
 }
 

@@ -13,7 +13,8 @@ struct dtn_log {
 };
 
 /* Begin it; or, when `step` steps are done already, go on with a file of rows after dropping those
- * of later steps.  name NULL: none; "-": stdout.  The columns are described in dtn-train(1). */
+ * of later steps; usage error where its columns are not those of this run.  name NULL: none; "-":
+ * stdout.  The columns are described in dtn-train(1). */
 void dtn_log_open(struct dtn_log *, const char *name, int64_t step, bool validates);
 
 /* `images`: a second; `seconds`: of this run; no validation at this step: NULL. */
