@@ -202,6 +202,7 @@ static void handle(struct dtn_args *a)
 			a->threads = dtn_cores();
 	} else if (!strcmp(a->name, "seed")) {
 		a->seed = dtn_args_natural(a, 0, UINT64_MAX);
+		a->seed_given = true;
 	} else if (!strcmp(a->name, "max-record")) {
 		dtn_max_record = dtn_args_size(a);
 	} else if (!strcmp(a->name, "level")) {

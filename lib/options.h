@@ -56,7 +56,7 @@ struct dtn_args {
 	const char *output;     /* NULL: standard output */
 	int threads;            /* 0: not given */
 	uint64_t seed;          /* 0 unless given */
-	bool force, no_prov;
+	bool seed_given, force, no_prov;
 	int level;              /* of zstd: -5 .. 19, default 1 */
 	/* after dtn_args_next has returned NULL */
 	int operands;
