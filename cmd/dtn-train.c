@@ -129,8 +129,6 @@ static void check(const struct dtn_training *job, const struct dtn_settings *s)
 			  s->accum, 1 << 20);
 	if (!job->sample_every != !job->sample_to)
 		dtn_usage("--sample-every and --sample-to want each other");
-	if (job->keep_best && !job->resume && !s->held_back && !job->validation)
-		dtn_usage("--keep-best wants --val, to know what is good");
 }
 
 int main(int argc, char **argv)
@@ -147,6 +145,7 @@ int main(int argc, char **argv)
 		if (!run_option(&job, &settings, &args))
 			dtn_settings_option(&settings, &args);
 	settings.seed = args.seed;
+	settings.seed_given = args.seed_given;
 	check(&job, &settings);
 	dtn_train(&job, &settings);
 	return DTN_OK;

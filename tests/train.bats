@@ -392,6 +392,23 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 			dtn-train --resume --steps 13 -o a.dtn $option "$G"
 	done
 	cmp a.dtn "$TWELVE"
+	train --seed 5 --steps 1 -o b.dtn "$G"
+	fails 2 '^dtn-train: --seed 0 contradicts b.dtn, which was trained with 5$' \
+		dtn-train --resume --steps 2 --seed 0 -o b.dtn "$G"
+	dtn-train --resume --steps 2 --seed 5 -o b.dtn "$G"
+}
+
+@test "options of a run are wanted again" {
+	stream -n 8 -s 8x8x1 > s
+	train --steps 4 --val s --val-every 2 --keep-best -o a.dtn "$G"
+	fails 2 '^dtn-train: --keep-best wants --val' dtn-train --resume --steps 6 --keep-best -o a.dtn "$G"
+	fails 2 '^dtn-train: --val-every wants --val' dtn-train --resume --steps 6 --val-every 2 -o a.dtn "$G"
+	fails 0 '^dtn-train: warning: a.dtn.best stays as it is without --keep-best$' \
+		dtn-train --resume --steps 6 -o a.dtn "$G"
+	# a part that is held back is the model's
+	train --steps 4 --val 0.2 -o b.dtn "$G"
+	dtn-train --resume --steps 6 --keep-best --val-every 2 -o b.dtn "$G"
+	[ -s b.dtn.best ]
 }
 
 @test "linear attention is kept, and stopping does not matter" {
@@ -509,7 +526,10 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 	fails 2 'wants --predict v or x0' train -o a --zero-snr --predict eps "$G"
 	fails 2 'both want stdout' train -o - --log - "$G"
 	fails 2 'more than 1048576 images a step' train -o a --accum 60000 -b 60000 "$G"
-	fails 2 'wants --val' train -o a --keep-best "$G"
+	fails 2 '^dtn-train: --keep-best wants --val, ' train -o a --keep-best "$G"
+	fails 2 '^dtn-train: --val-every wants --val$' train -o a --val-every 2 "$G"
+	fails 2 '^dtn-train: --keep-best wants -o to name a file$' train -o - --keep-best --val 0.1 "$G"
+	fails 2 '^dtn-train: --save-every wants -o to name a file$' train -o /dev/null --save-every 2 "$G"
 	fails 2 'wants auto, cpu or cuda' train -o a --device gpu "$G"
 	fails 2 'wants auto, f32 or bf16' train -o a --precision f16 "$G"
 	fails 2 'wants a time' train -o a --time 3x "$G"

@@ -67,6 +67,23 @@ static struct dtn_reader *settle(struct dtn_session *s, const struct dtn_setting
 	return reader;
 }
 
+/* Options that would do nothing; what a model is resumed with may be what they want. */
+static void check_options(const struct dtn_session *s)
+{
+	const struct dtn_training *job = s->job;
+	bool validates = job->validation || s->settings.held_back > 0;
+
+	if (job->keep_best && !validates)
+		dtn_usage("--keep-best wants --val, to know what is good");
+	if (job->val_every && !validates)
+		dtn_usage("--val-every wants --val");
+	if (!s->store.checkpoint && (job->keep_best || job->save_every))
+		dtn_usage("%s wants -o to name a file",
+			  job->keep_best ? "--keep-best" : "--save-every");
+	if (!job->keep_best && dtn_meta_get(&s->store.model.meta, "train.best"))
+		dtn_warn("%s stays as it is without --keep-best", s->store.best);
+}
+
 /* The default suits many sizes and may fit none; what was asked for should fit. */
 static void check_attention(const struct dtn_settings *s)
 {
@@ -346,6 +363,7 @@ void dtn_session_prepare(struct dtn_session *s, const struct dtn_training *job,
 	dtn_progress_init(&s->progress, s->limits);
 	dtn_store_init(&s->store, a->output, a->force, a->level, s->threads);
 	model = settle(s, wanted);
+	check_options(s);
 	check_schedule(&s->settings);
 	choose_device(s);
 	read_images(s);

@@ -280,7 +280,7 @@ void dtn_settings_compare(const struct dtn_settings *wanted, const struct dtn_se
 	if (wanted->held_back_given && wanted->held_back != model->held_back)
 		dtn_usage("--val contradicts %s, which was trained with %g of its images held back",
 			  name, model->held_back);
-	if (wanted->seed && wanted->seed != model->seed)
+	if (wanted->seed_given && wanted->seed != model->seed)
 		dtn_usage("--seed %llu contradicts %s, which was trained with %llu",
 			  (unsigned long long)wanted->seed, name, (unsigned long long)model->seed);
 }

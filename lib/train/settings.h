@@ -34,6 +34,7 @@ struct dtn_settings {
 	double held_back;               /* fraction of the images that validates */
 	bool held_back_given;
 	uint64_t seed;
+	bool seed_given;
 	uint64_t given;                 /* bit i: setting i was given as an option */
 };
 
