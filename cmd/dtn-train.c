@@ -21,7 +21,7 @@ static const struct dtn_option options[] = {
 	{ "resume", 0, NULL, "continue MODEL.ckpt, if that is newer, or MODEL" },
 	{ "from", 0, "MODEL", "begin with the weights of MODEL" },
 	{ "val", 0, "STREAM|FRACTION", "validate on STREAM, or on a part that is held back" },
-	{ "val-every", 0, "N", "validate every N steps (default: each epoch)" },
+	{ "val-every", 0, "N", "validate every N steps (default: each epoch, or less often)" },
 	{ "keep-best", 0, NULL, "keep what validates best in MODEL.best" },
 	{ "save-every", 0, "N", "write MODEL.ckpt every N steps (default: 10 minutes)" },
 	{ "sample-every", 0, "N", "make a picture of samples every N steps" },

@@ -644,6 +644,18 @@ bin2 bin3 bin4 bin5 bin6 bin7 bin8 bin9" "$(head -n 1 log | tr '\t' ' ')"
 	same "lines of steps" 2 "$(grep -cE 'step [12]00/200  loss' err)"
 }
 
+@test "validation comes once an epoch, or when ten times as many images were trained on" {
+	validated() { awk -F '\t' 'NR > 1 && $9 != "-" { print $1 }' log | xargs; }
+	# 36 images, 4 of them 64 times: 256 evaluations in batches of 100
+	train -b 100 --val 0.1 --steps 60 --log log -o a.dtn "$G"
+	same "of few images" "26 52 60" "$(validated)"
+	train -b 100 --val 0.1 --val-every 20 --steps 30 --log log -o a.dtn "$G"
+	same "as asked for" "20 30" "$(validated)"
+	stream -n 6000 -s 8x8x1 > many
+	train -b 400 --val "$G" --steps 16 --log log -o a.dtn many
+	same "of many images" "15 16" "$(validated)"
+}
+
 @test "--val takes a number for a part and all else for a stream" {
 	local name
 	stream -n 20 -s 8x8x1 > s

@@ -15,6 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Images that are trained on for each that validates, at least, where --val-every does not say. */
+enum { TRAINED_EACH = 10 };
+
 static void read_count(void *arg, uint64_t images)
 {
 	struct dtn_session *s = arg;
@@ -185,12 +188,13 @@ static int64_t ceil_div(int64_t a, int64_t b)
 	return a / b + (a % b != 0);
 }
 
-static void find_limits(struct dtn_session *s)
+/* Steps between validations: an epoch, but enough for training to take most of the time. */
+static int64_t validate_every(const struct dtn_session *s)
 {
-	int64_t images = s->trainer.images, epoch = s->trainer.split.trains;
+	int64_t images = s->trainer.images, epoch = ceil_div(s->trainer.split.trains, images);
+	int64_t rarely = ceil_div(TRAINED_EACH * (int64_t)s->validator.evaluations, images);
 
-	s->val_every = s->job->val_every ? s->job->val_every : ceil_div(epoch, images);
-	dtn_limits_complete(&s->limits, s->job, epoch, images);
+	return s->job->val_every ? s->job->val_every : epoch > rarely ? epoch : rarely;
 }
 
 /* Options that do not change what the model of a given step is. */
@@ -347,6 +351,7 @@ static void watch(struct dtn_session *s)
 	s->validates = job->validation || s->trainer.split.helds > 0;
 	if (s->validates)
 		dtn_validator_init(&s->validator, &s->trainer, job->validation ? &s->other : NULL);
+	s->val_every = validate_every(s);
 	if (job->sample_every)
 		dtn_preview_init(&s->preview, &s->trainer, job->sample_to);
 }
@@ -368,7 +373,7 @@ void dtn_session_prepare(struct dtn_session *s, const struct dtn_training *job,
 	choose_device(s);
 	read_images(s);
 	dtn_trainer_init(&s->trainer, &s->settings, &s->data, s->backend, s->type, s->workers);
-	find_limits(s);
+	dtn_limits_complete(&s->limits, job, s->trainer.split.trains, s->trainer.images);
 	set_weights(s, model);
 	describe(s);
 	watch(s);
