@@ -692,6 +692,7 @@ bin2 bin3 bin4 bin5 bin6 bin7 bin8 bin9" "$(head -n 1 log | tr '\t' ' ')"
 	grep -q '"train.images": *"40"' json
 	grep -q '"train.step": *"12"' json
 	grep -q '"train.rng": *"philox4x32-10"' json
+	grep -q '"train.ema": *"0.9999"' json
 	absent train.seconds json
 	train --steps 2 --time 1h -o a.dtn "$G"
 	dtn-info --json a.dtn | grep -q train.seconds

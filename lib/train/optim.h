@@ -21,8 +21,8 @@ void dtn_optim_release(struct dtn_optim *);
  * far the run is, 0 .. 1. */
 double dtn_rate(const struct dtn_settings *, int64_t update, double done);
 
-/* What is kept of the average at update number `update`: short at first, so that the average
- * forgets the initial weights. */
+/* What is kept of the average at update number `update`: less at first, so that it looks back over
+ * about a tenth of the training, however long that is, until the setting is reached. */
 double dtn_ema_decay(const struct dtn_settings *, int64_t update);
 
 /* Euclidean length of the gradient, added up in f64 in a fixed order; or of any array as long. */
