@@ -153,6 +153,12 @@ json() { dtn-info --json "$2" | grep -oE "\"$1\": *\"[^\"]*\"" | sed 's/.*: *"\(
 	labelled "" n
 	train --classes --steps 3 -o n.dtn n
 	same names 0,1,2,3,4,5,6,7,8,9 "$(json labels n.dtn)"
+	# but numbers and names are not the same classes
+	fails 3 'n: record 0: classes without names, after classes with names' train --classes -o c.dtn s n
+	fails 3 's: record 0: classes with names, after classes without names' train --classes -o c.dtn n s
+	dtn-cat n n > nn
+	train --classes --steps 3 -o c.dtn nn n
+	same "names of all" 0,1,2,3,4,5,6,7,8,9 "$(json labels c.dtn)"
 	# a model that is continued knows no others, but a list may name more than there are
 	fails 3 't: record 0: an image of class "k", which the model does not know' \
 		dtn-train --resume --steps 4 -o a.dtn t

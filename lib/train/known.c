@@ -101,6 +101,12 @@ void dtn_known_record(struct dtn_known *c, struct dtn_reader *r, const struct dt
 
 	if (t->type != DTN_I32 || t->rank != 1 || !t->batched)
 		dtn_reader_die(r, "tensor \"%s\": labels are i32 [N]", t->name);
+	if (!c->begun)
+		c->begun_named = c->named;
+	c->begun = true;
+	if (c->begun_named != c->named)
+		dtn_reader_die(r, c->named ? "classes with names, after classes without names" :
+			       "classes without names, after classes with names");
 	if (first + record->samples > c->room) {
 		c->room = 2 * c->room > first + record->samples ? 2 * c->room :
 			  first + record->samples;

@@ -1,9 +1,9 @@
 /* known.h -- the classes of the images to train on: which there are, and which each image is of.
  *
  * A class is its name.  Each segment of a stream has its own list of names, and its labels are
- * places in it; a stream that has labels but no names calls its classes by their numbers.  The list
- * here begins with the first segment's and grows by the names that others bring, unless a model or
- * the images that are trained on have closed it.
+ * places in it; streams that have labels but no names call their classes by their numbers.  The
+ * list here begins with the first segment's and grows by the names that others bring, unless a
+ * model or the images that are trained on have closed it.
  */
 #ifndef DTN_KNOWN_H
 #define DTN_KNOWN_H
@@ -22,6 +22,7 @@ struct dtn_known {
 	int *number;                    /* of the segment's names in the list; -1: not in it */
 	int numbers;
 	bool named;                     /* does the segment name its classes? */
+	bool begun, begun_named;        /* some image was seen; in a segment that names them */
 };
 
 /* From now on labels are wanted; the reader stands in the first segment.  `names`, as metadata has
