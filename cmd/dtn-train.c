@@ -27,7 +27,7 @@ static const struct dtn_option options[] = {
 	{ "sample-every", 0, "N", "make a picture of samples every N steps" },
 	{ "sample-to", 0, "DIR", "folder for these pictures" },
 	{ "log", 0, "FILE", "write a table, a row a step (-: stdout)" },
-	{ "max-mem", 0, "SIZE", "images in memory; others go to $TMPDIR (default: half of it)" },
+	{ "max-mem", 0, "SIZE", "images in memory, others in $TMPDIR (default: half the memory)" },
 #define SETTING(option, letter, arg, kind, field, least, most, choices, value, key, help) \
 	{ option, letter, arg, HELP_##kind(help, value) },
 #include "lib/train/settings.def"

@@ -71,6 +71,12 @@ less() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a < b) }' || fail "$1 is not le
 		train --steps 2 -b 40 -j $j -o $j.dtn "$G"
 	done
 	cmp 1.dtn 3.dtn
+	stream -n 20 -s 8x8x1 > s       # images to validate on share the memory
+	train --steps 2 --val s --log want -o b.dtn "$G"
+	for j in 1 3000; do
+		train --steps 2 --val s --max-mem $j --log log -o a.dtn "$G"
+		cmp <(cut -f 1-6,9- log) <(cut -f 1-6,9- want)
+	done
 	train --steps 12 --log log --save-every 2 -v -o a.dtn - < "$G" 2> err
 	cmp a.dtn "$TWELVE"
 	[ ! -e a.dtn.ckpt ]

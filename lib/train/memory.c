@@ -4,20 +4,57 @@
 #include "lib/train/step.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Of the middle block: 256x256 has 4096 with three levels. */
 enum { MOST_POSITIONS = 8192 };
 
+/* The number in the file, if it is less than `bytes`; without a limit it says "max". */
+static uint64_t least(const char *path, uint64_t bytes)
+{
+	FILE *f = fopen(path, "re");
+	unsigned long long limit;
+
+	if (f && fscanf(f, "%llu", &limit) == 1 && limit < bytes)
+		bytes = limit;
+	if (f)
+		fclose(f);
+	return bytes;
+}
+
+/* A group such as /jobs/7 is bound by the limits of /jobs/7, of /jobs and of the root, which in a
+ * container is the container's. */
+static uint64_t bound(const char *root, char *group, const char *file, uint64_t bytes)
+{
+	for (char *slash = group; slash; ) {
+		char *path = dtn_format("%s%s/%s", root, group, file);
+
+		bytes = least(path, bytes);
+		free(path);
+		slash = strrchr(group, '/');
+		if (slash)
+			*slash = '\0';
+	}
+	return bytes;
+}
+
+/* Lines are "0::GROUP" of control groups version 2, and "4:memory:GROUP" of version 1. */
 uint64_t dtn_memory(void)
 {
 	uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-	FILE *f = fopen("/sys/fs/cgroup/memory.max", "re");
-	unsigned long long limit;
+	FILE *f = fopen("/proc/self/cgroup", "re");
+	char line[4096], *group;
 
-	/* The file says "max" where there is no limit. */
-	if (f && fscanf(f, "%llu", &limit) == 1 && limit < bytes)
-		bytes = limit;
+	while (f && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (!strncmp(line, "0::", 3))
+			bytes = bound("/sys/fs/cgroup", line + 3, "memory.max", bytes);
+		else if ((group = strstr(line, ":memory:")))
+			bytes = bound("/sys/fs/cgroup/memory", group + 8, "memory.limit_in_bytes",
+				      bytes);
+	}
 	if (f)
 		fclose(f);
 	return bytes;
@@ -69,18 +106,25 @@ int dtn_fit_slice(const struct dtn_settings *s, const struct dtn_backend *b, int
 	too_large(s, dtn_training_memory(s, type, 1, 1), have);
 }
 
-int dtn_fit_memory(const struct dtn_settings *s, const struct dtn_backend *b, int type, int workers)
+int dtn_fit_memory(const struct dtn_settings *s, const struct dtn_backend *b, int type, int workers,
+		   int askers, uint64_t *left)
 {
-	uint64_t have = dtn_memory();
+	uint64_t have = dtn_memory(), wanted;
 	int fit = workers, slice = dtn_unet_slice(&s->unet);
 
+	*left = have;
 	if (b->queue)
 		return 1;
-	while (fit > 1 && dtn_training_memory(s, type, slice, fit) > have)
-		fit--;
-	if (dtn_training_memory(s, type, slice, fit) > have)
-		too_large(s, dtn_training_memory(s, type, slice, fit), have);
+	for (;; fit--) {
+		wanted = dtn_training_memory(s, type, slice, fit) +
+			 (uint64_t)askers * dtn_asking_memory(s, type, slice, fit);
+		if (wanted <= have || fit == 1)
+			break;
+	}
+	if (wanted > have)
+		too_large(s, wanted, have);
 	if (fit < workers)
 		dtn_warn("memory suffices for %d of %d threads only", fit, workers);
+	*left = have - wanted;
 	return fit;
 }

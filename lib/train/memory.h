@@ -5,12 +5,15 @@
 #include "kernels/backend.h"
 #include "lib/train/settings.h"
 
-/* Bytes that this process may hope for: of the machine, or of its control group if that is less. */
+/* Bytes that this process may hope for: of the machine, or of a control group that it is in, if
+ * that is less. */
 uint64_t dtn_memory(void);
 
 /* With how many workers, at most so many, training fits; not even one: death with status 3.  A
- * device with a queue has one. */
-int dtn_fit_memory(const struct dtn_settings *, const struct dtn_backend *, int type, int workers);
+ * device with a queue has one.  `askers`: networks beside it that share its averaged weights.
+ * *left: bytes of memory beside all of them. */
+int dtn_fit_memory(const struct dtn_settings *, const struct dtn_backend *, int type, int workers,
+		   int askers, uint64_t *left);
 
 /* Would a step end in reasonable time?  The work of the middle's attention grows with the square of
  * its positions; too many of them: death with status 3. */

@@ -70,11 +70,16 @@ static struct dtn_reader *settle(struct dtn_session *s, const struct dtn_setting
 	return reader;
 }
 
+static bool wants_validation(const struct dtn_session *s)
+{
+	return s->job->validation || s->settings.held_back > 0;
+}
+
 /* Options that would do nothing; what a model is resumed with may be what they want. */
 static void check_options(const struct dtn_session *s)
 {
 	const struct dtn_training *job = s->job;
-	bool validates = job->validation || s->settings.held_back > 0;
+	bool validates = wants_validation(s);
 
 	if (job->keep_best && !validates)
 		dtn_usage("--keep-best wants --val, to know what is good");
@@ -265,7 +270,7 @@ static void say_what(const struct dtn_session *s)
 		dtn_type_name(r->graph.type), r->net.workers, dtn_plural((uint64_t)r->net.workers));
 }
 
-static void load_validation(struct dtn_session *s)
+static void load_validation(struct dtn_session *s, uint64_t max_memory)
 {
 	char *operand[] = { (char *)s->job->validation };
 	struct dtn_data *d = &s->other;
@@ -273,7 +278,7 @@ static void load_validation(struct dtn_session *s)
 	dtn_keep_init(&d->keep, 0);
 	if (!s->job->validation)
 		return;
-	dtn_data_open(d, 1, operand, UINT64_MAX, s->threads);
+	dtn_data_open(d, 1, operand, max_memory, s->threads);
 	if (d->height != s->data.height || d->width != s->data.width ||
 	    d->colours != s->data.colours)
 		dtn_die(DTN_INPUT, "%s: images of %dx%dx%d, but training is on %dx%dx%d",
@@ -323,23 +328,49 @@ static void choose_device(struct dtn_session *s)
 	s->type = dtn_precision(s->backend, s->job->precision, trained);
 }
 
+/* Without --max-mem images take what the network leaves, but not more than half of the memory. */
+static uint64_t memory_for_images(const struct dtn_session *s, uint64_t left)
+{
+	uint64_t half = dtn_memory() / 2;
+
+	if (s->job->limited)
+		return s->job->max_memory;
+	return left < half ? left : half;
+}
+
+/* What was allowed with --max-mem may be more than there is. */
+static void check_memory(const struct dtn_session *s, uint64_t left)
+{
+	uint64_t images = s->data.keep.memory + s->other.keep.memory;
+	const double GiB = 1 << 30;
+
+	if (images > left)
+		dtn_die(DTN_INPUT, "the images take %.1f GiB of memory, but the network leaves "
+			"%.1f: a lower --max-mem keeps them in $TMPDIR", (double)images / GiB,
+			(double)left / GiB);
+}
+
 /* The first image tells the size of the network, so whether that fits is known before the rest. */
 static void read_images(struct dtn_session *s)
 {
 	const struct dtn_training *job = s->job;
-	uint64_t max_memory = job->limited ? job->max_memory : dtn_memory() / 2;
+	int askers = wants_validation(s) + (job->sample_every > 0);
+	uint64_t left, most;
 
-	dtn_data_open(&s->data, job->args->operands, job->args->operand, max_memory, s->threads);
+	dtn_data_open(&s->data, job->args->operands, job->args->operand, 0, s->threads);
 	match_size(s);
 	match_noise(s);
 	want_classes(s);
 	if (job->sample_every)
 		dtn_preview_check(job->sample_to, s->data.colours);
-	s->workers = dtn_fit_memory(&s->settings, s->backend, s->type, s->threads);
+	s->workers = dtn_fit_memory(&s->settings, s->backend, s->type, s->threads, askers, &left);
 	dtn_fit_attention(&s->settings.unet);
+	most = memory_for_images(s, left);
+	s->data.keep.max_memory = most;
 	dtn_data_load(&s->data, read_count, s);
 	count_classes(s);
-	load_validation(s);
+	load_validation(s, most - s->data.keep.memory);
+	check_memory(s, left);
 	dtn_line_clear(&s->progress.line);
 }
 

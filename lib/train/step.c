@@ -32,18 +32,34 @@ void dtn_training_graph(struct dtn_graph *g, const struct dtn_settings *s, int t
 	*loss = dtn_loss(g, prediction, *target, s->loss);
 }
 
-uint64_t dtn_training_memory(const struct dtn_settings *s, int type, int slice, int workers)
+/* Arenas of all workers; *params: bytes of the weights. */
+static uint64_t arenas(const struct dtn_settings *s, int type, int slice, int workers,
+		       bool training, uint64_t *params)
 {
 	struct dtn_graph g;
 	dtn_id x, t, label, target, loss;
-	uint64_t arena, params;
+	uint64_t arena;
 
 	dtn_training_graph(&g, s, type, slice, &x, &t, &label, &target, &loss);
-	arena = dtn_plan(&g, loss, true);
-	params = g.params * sizeof(float);
+	arena = dtn_plan(&g, loss, training);
+	*params = g.params * sizeof(float);
 	dtn_graph_release(&g);
+	return arena * (uint64_t)workers;
+}
+
+uint64_t dtn_training_memory(const struct dtn_settings *s, int type, int slice, int workers)
+{
+	uint64_t params, bytes = arenas(s, type, slice, workers, true, &params);
+
 	/* Weights, gradients, two moments, the average, and weights packed for the kernels. */
-	return arena * (uint64_t)workers + 7 * params;
+	return bytes + 7 * params;
+}
+
+uint64_t dtn_asking_memory(const struct dtn_settings *s, int type, int slice, int workers)
+{
+	uint64_t params, bytes = arenas(s, type, slice, workers, false, &params);
+
+	return bytes + 2 * params;      /* packed */
 }
 
 void dtn_trainer_init(struct dtn_trainer *r, const struct dtn_settings *s,

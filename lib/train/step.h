@@ -37,8 +37,10 @@ struct dtn_trainer {
 void dtn_training_graph(struct dtn_graph *, const struct dtn_settings *, int type, int slice,
 			dtn_id *x, dtn_id *t, dtn_id *label, dtn_id *target, dtn_id *loss);
 
-/* Bytes that training will take with so many workers, the data not counted. */
+/* Bytes that training will take with so many workers, the data not counted; and a network beside it
+ * that only goes forward, with weights of the trainer. */
 uint64_t dtn_training_memory(const struct dtn_settings *, int type, int slice, int workers);
+uint64_t dtn_asking_memory(const struct dtn_settings *, int type, int slice, int workers);
 
 /* The weights are not set: dtn_trainer_start, or a reader does it before dtn_trainer_ready. */
 void dtn_trainer_init(struct dtn_trainer *, const struct dtn_settings *, const struct dtn_data *,

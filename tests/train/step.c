@@ -5,6 +5,7 @@
 #include "lib/diffusion/noise.h"
 #include "lib/output.h"
 #include "lib/rng.h"
+#include "lib/train/memory.h"
 #include "lib/train/validate.h"
 #include "tests/check.h"
 
@@ -94,6 +95,24 @@ static void end(struct dtn_trainer *r)
 {
 	dtn_trainer_release(r);
 	free(r);
+}
+
+/* --- memory ---------------------------------------------------------------------------------- */
+
+static void memory_beside(void)
+{
+	struct dtn_settings s = settings();
+	const struct dtn_backend *b = dtn_cpu(NULL);
+	int slice = dtn_unet_slice(&s.unet);
+	uint64_t training = dtn_training_memory(&s, DTN_F32, slice, 3),
+		 asking = dtn_asking_memory(&s, DTN_F32, slice, 3), left, less;
+	bool all = dtn_fit_memory(&s, b, DTN_F32, 3, 0, &left) == 3 &&
+		   dtn_fit_memory(&s, b, DTN_F32, 3, 2, &less) == 3;
+
+	check(all && asking > 0 && asking < training, "all workers of a small network fit",
+	      "they do not");
+	check(left == dtn_memory() - training && less == left - 2 * asking,
+	      "what networks take is not left for images", "other bytes");
 }
 
 /* --- the loss -------------------------------------------------------------------------------- */
@@ -512,6 +531,7 @@ int main(int argc, char **argv)
 	close(mkstemp(path));
 	make_data();
 	spread();
+	memory_beside();
 	loss_by_formula();
 	loss_of_trained();
 	gradient_by_differences(DTN_WEIGHT_NONE, 0,
