@@ -118,7 +118,7 @@ multiple() { readers && [[ $("$program" --dump-options | head -n 1) == *STREAM*.
 documented() {
 	local page=$ROOT/man/$1.1 option known o
 	[ -e "$page" ] || fail "no manual page"
-	mandoc -T ascii "$page" | sed 's/.\x08//g' > page
+	mandoc -T ascii "$page" | sed 's/.\x08//g; /^ *#SBATCH /d' > page       # options of Slurm
 	while IFS='|' read -r -u 3 letter name; do
 		grep -qE -- "(^|[^a-z-])$name([^a-z-]|$)" page || fail "$name is not in the page"
 		[ -z "$letter" ] || grep -qE -- "^ +$letter.*, $name" page ||
