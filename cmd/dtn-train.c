@@ -32,8 +32,8 @@ static const struct dtn_option options[] = {
 	{ option, letter, arg, HELP_##kind(help, value) },
 #include "lib/train/settings.def"
 #undef SETTING
-	{ "device", 0, "NAME", "auto|cpu|cuda" },
-	{ "precision", 0, "NAME", "auto|f32|bf16" },
+	{ "device", 0, "NAME", "auto|cpu|cuda (default: auto)" },
+	{ "precision", 0, "NAME", "auto|f32|bf16 (default: auto)" },
 	{ NULL, 0, NULL, NULL }
 };
 
