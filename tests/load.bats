@@ -300,6 +300,17 @@ near() { awk '{ for (i = 1; i <= NF; i++) $i = $i < 12 ? 0 : $i > 243 ? 255 : $i
 	same last "dtn-load: no image could be loaded: 4 bad" "$(tail -n 1 err)"
 }
 
+@test "more images than the program may open files" {
+	mkdir d
+	for i in $(seq 100); do picture png -s 1x1 -k gray -v 5 > d/$i; done
+	(ulimit -n 40 && dtn-load -j 2 d/* > s)
+	same operands "$(yes 35 | head -n 100 | xargs)" "$(pixels s)"
+	(ulimit -n 40 && find d -type f -print0 | dtn-load -j 2 --files-from - > s)
+	same --files-from "$(yes 35 | head -n 100 | xargs)" "$(pixels s)"
+	for i in $(seq 100); do picture cifar -n 1 > d/$i; done
+	(ulimit -n 40 && fails 1 '^dtn-load: d/[0-9]*: Too many open files$' dtn-load --skip-bad d/*)
+}
+
 @test "missing and unreadable files" {
 	fails 1 "^dtn-load: nothing.png: No such file or directory$" dtn-load nothing.png
 	fails 1 "^dtn-load: nothing: No such file or directory$" dtn-load --files-from nothing

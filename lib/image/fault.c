@@ -13,6 +13,7 @@ bool dtn_fault(struct dtn_fault *fault, enum dtn_status status, const char *form
 	size_t n;
 
 	fault->status = status;
+	fault->error = 0;
 	va_start(args, format);
 	vsnprintf(fault->text, sizeof(fault->text), format, args);
 	va_end(args);
@@ -20,4 +21,17 @@ bool dtn_fault(struct dtn_fault *fault, enum dtn_status status, const char *form
 	if (n > 0 && fault->text[n - 1] == ':')
 		snprintf(fault->text + n, sizeof(fault->text) - n, " %s", strerror(error));
 	return false;
+}
+
+bool dtn_fault_system(struct dtn_fault *fault, int error)
+{
+	dtn_fault(fault, DTN_ENV, "%s", error == ENOMEM ? "out of memory" : strerror(error));
+	fault->error = error;
+	return false;
+}
+
+bool dtn_fault_of_program(const struct dtn_fault *fault)
+{
+	return fault->status == DTN_ENV &&
+	       (fault->error == EMFILE || fault->error == ENFILE || fault->error == ENOMEM);
 }

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* The folders from the one named down to the one at work. */
 struct above {
@@ -58,7 +57,7 @@ static void bad(struct dtn_list *l, const char *path)
 {
 	struct dtn_fault fault;
 
-	dtn_fault(&fault, DTN_ENV, "%s", strerror(errno));
+	dtn_fault_system(&fault, errno);
 	dtn_bad_one(l->bad, path, &fault);
 }
 
@@ -80,11 +79,6 @@ static void add_file(struct dtn_list *l, const char *path)
 		bad(l, path);
 	if (l->files == before)
 		dtn_say("%s: no image, passed over", path);
-	else if (!l->file[before].packed) {
-		/* Thousands may follow: they are opened again in their turn. */
-		close(l->file[before].fd);
-		l->file[before].fd = -1;
-	}
 }
 
 static bool contains_itself(const struct above *a, const struct stat *status)

@@ -25,7 +25,7 @@ bool dtn_gzip_fault(gzFile gz, struct dtn_fault *fault)
 	const char *text = gzerror(gz, &code);
 
 	if (code == Z_ERRNO)
-		return dtn_fault(fault, DTN_ENV, "%s", strerror(errno));
+		return dtn_fault_system(fault, errno);
 	if (code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR)
 		return dtn_fault(fault, DTN_INPUT, "truncated");
 	return dtn_fault(fault, DTN_INPUT, "corrupt gzip data (%s)", text);

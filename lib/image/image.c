@@ -90,7 +90,7 @@ static bool not_an_image(struct dtn_source *s, const char *format, size_t n,
 			 struct dtn_fault *fault)
 {
 	if (s->error)
-		return dtn_fault(fault, DTN_ENV, "%s", strerror(s->error));
+		return dtn_fault_system(fault, s->error);
 	if (n == 0)
 		return dtn_fault(fault, DTN_INPUT, "empty file");
 	if (format)

@@ -8,6 +8,7 @@
 
 #include "lib/image/exif.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,7 +59,7 @@ static _Noreturn void fail(j_common_ptr codec)
 	char text[JMSG_LENGTH_MAX];
 
 	if (j->fault->status == DTN_OK && codec->err->msg_code == JERR_OUT_OF_MEMORY) {
-		dtn_fault(j->fault, DTN_ENV, "out of memory");
+		dtn_fault_system(j->fault, ENOMEM);
 	} else if (j->fault->status == DTN_OK) {
 		describe(codec, text);
 		if (strncmp(text, "Unsupported", 11) == 0)
@@ -106,7 +107,7 @@ static boolean fill(j_decompress_ptr codec)
 
 	if (n == 0) {
 		if (s->error)
-			dtn_fault(j->fault, DTN_ENV, "%s", strerror(s->error));
+			dtn_fault_system(j->fault, s->error);
 		else
 			dtn_fault(j->fault, DTN_INPUT, "truncated JPEG");
 		fail((j_common_ptr)codec);

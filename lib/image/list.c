@@ -13,7 +13,7 @@
 
 void dtn_bad_one(struct dtn_bad *bad, const char *path, const struct dtn_fault *fault)
 {
-	if (!bad->skip)
+	if (!bad->skip || dtn_fault_of_program(fault))
 		dtn_die(fault->status, "%s: %s", path, fault->text);
 	if (fault->text[0])
 		dtn_warn("%s: %s", path, fault->text);
@@ -87,11 +87,14 @@ void dtn_list_recognise(struct dtn_list *l, const char *path, int fd, enum dtn_h
 		   (fault.status == DTN_INPUT && (named || strstr(path, "idx3")))) {
 		close(fd);
 		dtn_bad_one(l->bad, path, &fault);
-	} else if (image || named) {
-		/* If it is no image, that is told when its turn comes. */
+	} else if (how == DTN_PIPED) {
 		dtn_list_append(l, path)->fd = fd;
 	} else {
+		/* Thousands may follow, so it is opened again in its turn.  If it is no image after
+		 * all, that is told then. */
 		close(fd);
+		if (image || named)
+			dtn_list_append(l, path);
 	}
 }
 
@@ -119,10 +122,11 @@ static int spool(int pipe, const char *name)
 	return fd;
 }
 
-static void add_open(struct dtn_list *l, const char *name, int fd, const struct stat *status)
+static void add_open(struct dtn_list *l, const char *name, int fd, const struct stat *status,
+		     enum dtn_how how)
 {
 	if (S_ISREG(status->st_mode)) {
-		dtn_list_recognise(l, name, fd, DTN_NAMED);
+		dtn_list_recognise(l, name, fd, how);
 	} else if (S_ISFIFO(status->st_mode) || S_ISSOCK(status->st_mode)) {
 		int copy = spool(fd, name);
 
@@ -134,7 +138,7 @@ static void add_open(struct dtn_list *l, const char *name, int fd, const struct 
 		ssize_t n = read(fd, &byte, 1);
 
 		if (n < 0)
-			dtn_fault(&fault, DTN_ENV, "%s", strerror(errno));
+			dtn_fault_system(&fault, errno);
 		else
 			dtn_fault(&fault, DTN_INPUT,
 				  n == 0 ? "empty file" : "a device, wants images");
@@ -147,20 +151,20 @@ static void bad_file(struct dtn_list *l, const char *path)
 {
 	struct dtn_fault fault;
 
-	dtn_fault(&fault, DTN_ENV, "%s", strerror(errno));
+	dtn_fault_system(&fault, errno);
 	dtn_bad_one(l->bad, path, &fault);
 }
 
 void dtn_list_add(struct dtn_list *l, const char *path)
 {
 	struct stat status;
-	const char *name = path;
+	const char *name;
 	int fd;
 
 	if (strcmp(path, "-") == 0) {
 		fd = dtn_input_open(path, &name);
 		if (fstat(fd, &status) == 0)
-			add_open(l, name, fd, &status);
+			add_open(l, name, fd, &status, DTN_PIPED);
 	} else if (stat(path, &status) != 0) {
 		bad_file(l, path);
 	} else if (S_ISDIR(status.st_mode)) {
@@ -170,7 +174,7 @@ void dtn_list_add(struct dtn_list *l, const char *path)
 		if (fd < 0)
 			bad_file(l, path);
 		else
-			add_open(l, name, fd, &status);
+			add_open(l, path, fd, &status, DTN_NAMED);
 	}
 }
 

@@ -61,8 +61,9 @@ int dtn_list_class(struct dtn_list *, const char *name, size_t length);
 void dtn_list_folder(struct dtn_list *, const char *path);
 
 /* Recognise what is open as `fd` and append it: one image, or a packed file.  FOUND in a folder, it
- * is passed over, and `fd` closed, when it is none; NAMED by the user, it is an image or bad; what
- * comes PIPED has, besides, no other file beside it. */
+ * is passed over when it is none; NAMED by the user, it is an image or bad; what comes PIPED, or as
+ * standard input, has besides no other file beside it and cannot be opened again.  The list takes
+ * `fd`. */
 enum dtn_how { DTN_FOUND, DTN_NAMED, DTN_PIPED };
 
 void dtn_list_recognise(struct dtn_list *, const char *path, int fd, enum dtn_how);

@@ -62,7 +62,7 @@ static void decode_file(struct worker *w, size_t file, uint8_t *out, struct dtn_
 
 	fault->status = DTN_OK;
 	if (fd < 0) {
-		dtn_fault(fault, DTN_ENV, "%s", strerror(errno));
+		dtn_fault_system(fault, errno);
 		return;
 	}
 	dtn_decode(w->decoder, fd, &o->wanted, out, fault);

@@ -174,14 +174,14 @@ static bool recognise(struct dtn_packed *p, const char *path, const struct dtn_p
 	struct stat status;
 
 	if (n < sizeof(head) && errno != 0)
-		return dtn_fault(fault, DTN_ENV, "%s", strerror(errno));
+		return dtn_fault_system(fault, errno);
 	if (n < sizeof(head) || fstat(p->fd, &status) != 0)
 		return false;
 	if (head[0] == 0x1f && head[1] == 0x8b) {
 		lseek(p->fd, 0, SEEK_SET);
 		p->gz = gzdopen(dup(p->fd), "rb");
 		if (!p->gz)
-			return dtn_fault(fault, DTN_ENV, "out of memory");
+			return dtn_fault_system(fault, errno);
 		gzbuffer(p->gz, 128 * 1024);
 		if (dtn_gzip_read(p->gz, head, 4) != 4)
 			return dtn_gzip_fault(p->gz, fault);
@@ -324,7 +324,7 @@ uint32_t dtn_packed_read(struct dtn_packed *p, uint32_t first, uint32_t n, uint8
 	} else {
 		done = read_at(p->fd, records, want, p->header + (uint64_t)first * p->record);
 		if (done < want && errno != 0)
-			dtn_fault(fault, DTN_ENV, "%s", strerror(errno));
+			dtn_fault_system(fault, errno);
 		else if (done < want)
 			dtn_fault(fault, DTN_INPUT, "truncated");
 	}

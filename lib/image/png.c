@@ -5,6 +5,7 @@
  */
 #include "lib/image/picture.h"
 
+#include <errno.h>
 #include <png.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +43,7 @@ static void take(png_structp png, png_bytep to, size_t n)
 	if (dtn_source_read(p->source, to, n) == n)
 		return;
 	if (p->source->error)
-		dtn_fault(p->fault, DTN_ENV, "%s", strerror(p->source->error));
+		dtn_fault_system(p->fault, p->source->error);
 	else
 		dtn_fault(p->fault, DTN_INPUT, "truncated PNG");
 	png_error(png, "truncated");
@@ -120,7 +121,7 @@ bool dtn_png_header(struct dtn_png *p, struct dtn_source *source, struct dtn_pic
 	p->fault = fault;
 	if (!begin(p)) {
 		dtn_png_abandon(p);
-		return dtn_fault(fault, DTN_ENV, "out of memory");
+		return dtn_fault_system(fault, ENOMEM);
 	}
 	if (header(p, picture)) {
 		int type = png_get_color_type(p->png, p->info);
@@ -160,7 +161,7 @@ static bool read_rows(struct dtn_png *p, struct dtn_rows rows)
 	} else {
 		p->whole = malloc(bytes * p->height);
 		if (!p->whole)
-			return dtn_fault(p->fault, DTN_ENV, "out of memory");
+			return dtn_fault_system(p->fault, ENOMEM);
 		for (int pass = 0; pass < passes; pass++)
 			for (uint32_t y = 0; y < p->height; y++)
 				png_read_row(p->png, p->whole + y * bytes, NULL);
