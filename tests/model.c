@@ -163,7 +163,7 @@ static void test_refusals(void)
 		{ "ddpm.schedule", "", "ddpm.schedule" }, { "ddpm.beta", "0.1", "ddpm.beta" },
 		{ "ddpm.beta", "0,0.1", "ddpm.beta" }, { "ddpm.beta", "inf,0.1", "ddpm.beta" },
 		{ "ddpm.beta", "0.1,0.2,0.3", "ddpm.beta" }, { "ddpm.beta", "0.1,2", "beta" },
-		{ "ddpm.beta", "1e999,1", "ddpm.beta" },
+		{ "ddpm.beta", "1e999,1", "ddpm.beta" }, { "ddpm.beta", "1e-300,0.02", "beta" },
 		{ "ddpm.prediction", "epsilon", "ddpm.prediction" },
 		{ "ddpm.prediction", NULL, "is missing" },
 		{ "ddpm.zero_snr", "yes", "ddpm.zero_snr" },

@@ -144,7 +144,7 @@ golden() {
 		dtn-schedule --schedule line
 	fails 2 'the ends of this schedule are fixed' dtn-schedule --schedule cosine --beta 1e-4,0.02
 	fails 2 'the ends of this schedule are fixed' dtn-schedule --beta 1e-4,0.02 --schedule sigmoid
-	fails 2 'above 0 and below 1' dtn-schedule --schedule linear --beta 0.5,1
+	fails 2 'from 1e-9 to below 1' dtn-schedule --schedule linear --beta 0.5,1
 }
 
 @test "what is no model" {

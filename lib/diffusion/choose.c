@@ -26,7 +26,7 @@ bool dtn_schedule_option(struct dtn_schedule_config *c, const struct dtn_args *a
 	} else if (!strcmp(args->name, "schedule")) {
 		c->kind = (enum dtn_schedule_kind)dtn_args_choice(args, DTN_SCHEDULES);
 	} else if (!strcmp(args->name, "beta")) {
-		dtn_args_pair(args, ends, 1e-9, 1);
+		dtn_args_pair(args, ends, DTN_LEAST_BETA, 1);
 		c->beta_first = ends[0];
 		c->beta_last = ends[1];
 	} else if (!strcmp(args->name, "zero-snr")) {

@@ -93,8 +93,8 @@ const char *dtn_schedule_check(const struct dtn_schedule_config *c)
 	if (c->kind < DTN_LINEAR || c->kind >= DTN_SCHEDULE_KINDS)
 		return "schedule is not known";
 	dtn_schedule_ends(c, &first, &last);
-	if (!(first > 0 && first < 1 && last > 0 && last < 1))
-		return "beta wants two numbers above 0 and below 1";
+	if (!(first >= DTN_LEAST_BETA && first < 1 && last >= DTN_LEAST_BETA && last < 1))
+		return "beta wants two numbers from 1e-9 to below 1";
 	return NULL;
 }
 

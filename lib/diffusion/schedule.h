@@ -19,6 +19,7 @@ enum dtn_schedule_kind {
 #define DTN_DEFAULT_SCHEDULE "cosine"
 
 enum { DTN_MAX_STEPS = 1000000 };
+#define DTN_LEAST_BETA 1e-9             /* far below, 1 - alpha_bar_0 would be 0 */
 
 enum dtn_predict { DTN_EPS, DTN_X0, DTN_V };
 #define DTN_PREDICTIONS "eps|x0|v"

@@ -145,7 +145,8 @@ static void test_check(void)
 		{ .steps = 0 }, { .steps = DTN_MAX_STEPS + 1 }, { .steps = -1 }, { .steps = 10,
 		  .kind = DTN_SCHEDULE_KINDS },
 		{ .steps = 10, .beta_first = -1e-4 }, { .steps = 10, .beta_last = 1 },
-		{ .steps = 10, .beta_last = NAN }, { .steps = 10, .beta_first = INFINITY }
+		{ .steps = 10, .beta_last = NAN }, { .steps = 10, .beta_first = INFINITY },
+		{ .steps = 10, .beta_first = 1e-300 }, { .steps = 10, .beta_last = 1e-17 }
 	};
 	bool good = true;
 
