@@ -365,6 +365,10 @@ numbers() { dtn-sample --dtype f32 --precision f32 "$@" classes.dtn | pixels - |
 	dtn-noise -t 40 -T 50 --schedule linear images.dtn > other.dtn
 	fails 3 'another schedule' dtn-sample -o s --from other.dtn m.dtn
 	fails 2 '--strength is for images' dtn-sample -o s --from noised.dtn --strength 1 m.dtn
+	# one schedule under two names
+	model m.dtn ddpm.schedule=quadratic
+	dtn-noise -t 40 -T 100 --schedule scaled-linear --seed 3 images.dtn > noised.dtn
+	dtn-sample -n 6 --from noised.dtn m.dtn > s
 }
 
 @test "--from what it cannot be" {

@@ -29,16 +29,6 @@ static const char *const kind_name[] = { "noise", "images with noise", "images" 
 
 /* --- what a segment and a record say ------------------------------------------------------ */
 
-static bool same_schedule(const struct dtn_schedule_config *a, const struct dtn_schedule_config *b)
-{
-	double a0, a1, b0, b1;
-
-	dtn_schedule_ends(a, &a0, &a1);
-	dtn_schedule_ends(b, &b0, &b1);
-	return a->steps == b->steps && a->kind == b->kind && a->zero_snr == b->zero_snr &&
-	       a0 == b0 && a1 == b1;
-}
-
 static void check_segment(const struct reading *x)
 {
 	const struct dtn_meta *meta = dtn_reader_meta(x->r);
@@ -49,7 +39,7 @@ static void check_segment(const struct reading *x)
 	if (!dtn_meta_get(meta, "noise.seed") || !dtn_meta_get(meta, "ddpm.steps"))
 		return;
 	dtn_schedule_from_meta(&theirs, meta, dtn_reader_name(x->r));
-	if (!same_schedule(&theirs, &x->model->schedule))
+	if (!dtn_schedule_same(&theirs, &x->model->schedule))
 		dtn_reader_die(x->r, "the noise is of another schedule than the model's");
 }
 
