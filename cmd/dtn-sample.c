@@ -332,6 +332,9 @@ static void make_images(struct sink *sink, const struct wishes *w, const struct 
 	sink->begun = dtn_seconds();
 	dtn_sample(&s);
 	dtn_line_clear(&sink->line);
+	if (s.strange)
+		dtn_warn("%llu values are no numbers and written as 0",
+			 (unsigned long long)s.strange);
 	dtn_say("%d image%s in %.2f s", w->n, dtn_plural((uint64_t)w->n),
 		dtn_seconds() - sink->begun);
 	dtn_net_release(&net);

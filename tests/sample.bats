@@ -330,6 +330,16 @@ numbers() { dtn-sample --dtype f32 --precision f32 "$@" classes.dtn | pixels - |
 		dtn-sample -o s --from noise.dtn --strength 0.5 m.dtn
 }
 
+@test "values that are no numbers are told of" {
+	model m.dtn huge=conv_out.bias
+	dtn-sample -n 2 --first 1 --steps 3 --no-clip m.dtn > s 2> err
+	same said "dtn-sample: warning: 128 values are no numbers and written as 0" "$(cat err)"
+	same black "0" "$(pixels s | od -An -v -tu1 -w1 | sort -nu | xargs)"
+	dtn-sample -n 2 --steps 3 --no-clip --dtype f32 m.dtn 2> err > s
+	dtn-sample -n 2 --steps 3 m.dtn > s 2>> err
+	same "of numbers" "" "$(cat err)"
+}
+
 @test "--from images: the less strength, the more is left of them" {
 	stream -n 20 -s 8x8x1 > images.dtn
 	pixels images.dtn | od -An -v -tu1 -w1 > x0

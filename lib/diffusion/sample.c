@@ -3,6 +3,7 @@
 
 #include "lib/diffusion/noise.h"
 #include "lib/diffusion/queued.h"
+#include "lib/image/tone.h"
 #include "lib/nn/plan.h"
 #include "lib/rng.h"
 
@@ -39,6 +40,7 @@ struct all {
 	size_t sample_bytes;
 	uint64_t begin;                 /* of the first slice */
 	atomic_llong done;              /* steps */
+	atomic_ullong strange;          /* numbers that became bytes and were none */
 	pthread_mutex_t showing;
 	struct dtn_way *way;            /* NULL: the host makes the steps */
 };
@@ -74,20 +76,18 @@ int dtn_sampling_slice(const struct dtn_unet *u, const struct dtn_backend *b, in
 	}
 }
 
-void dtn_to_u8(uint8_t *to, const float *x, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		float v = (x[i] + 1) * 127.5f + 0.5f;
-		to[i] = v >= 255 ? 255 : v > 0 ? (uint8_t)v : 0;
-	}
-}
-
 /* --- the way of one slice --------------------------------------------------------------------- */
 
 /* After how many steps is frame f of F taken?  The first before any, the last after all S. */
 static int frame_step(int f, int F, int S)
 {
 	return F > 1 ? (int)(((int64_t)f * S * 2 + F - 1) / (2 * (F - 1))) : S;
+}
+
+/* Is image number i asked for, or does it fill up a slice? */
+static bool asked_for(const struct dtn_sampling *s, uint64_t i)
+{
+	return i >= s->first && i - s->first < (uint64_t)s->n;
 }
 
 static void start(struct all *all, struct worker *w, uint64_t first)
@@ -98,7 +98,7 @@ static void start(struct all *all, struct worker *w, uint64_t first)
 		const uint64_t i = first + (uint64_t)k;
 		float *x = w->x + (size_t)k * all->image;
 
-		if (s->start && i >= s->first && i - s->first < (uint64_t)s->n)
+		if (s->start && asked_for(s, i))
 			memcpy(x, s->start + (i - s->first) * all->image,
 			       all->image * sizeof(*x));
 		else
@@ -175,21 +175,30 @@ static bool frame_due(const struct dtn_sampling *s, int f, int i)
 	return f < s->frames && frame_step(f, s->frames, s->sampler->config.steps) == i;
 }
 
-/* Put x [S,H,W,C] into the result for all frames, from number f on, that are due after i steps;
- * returns the number of the next frame. */
-static int keep_frames(struct all *all, char *result, const float *x, int f, int i)
+static void keep_frame(struct all *all, char *to, const float *x, uint64_t image)
+{
+	size_t strange;
+
+	if (all->s->type == DTN_U8) {
+		strange = dtn_tone_to_u8((uint8_t *)to, x, all->image);
+		if (strange > 0 && asked_for(all->s, image))
+			atomic_fetch_add(&all->strange, strange);
+	} else {
+		memcpy(to, x, all->sample_bytes);
+	}
+}
+
+/* Put x [S,H,W,C] of images `first` .. into the result for all frames, from number f on, that are
+ * due after i steps; returns the number of the next frame. */
+static int keep_frames(struct all *all, char *result, const float *x, uint64_t first, int f, int i)
 {
 	const struct dtn_sampling *s = all->s;
 
 	for (; frame_due(s, f, i); f++)
-		for (int k = 0; k < s->graph->slice; k++) {
-			char *to = result +
-				   ((size_t)k * (size_t)s->frames + (size_t)f) * all->sample_bytes;
-			if (s->type == DTN_U8)
-				dtn_to_u8((uint8_t *)to, x + (size_t)k * all->image, all->image);
-			else
-				memcpy(to, x + (size_t)k * all->image, all->sample_bytes);
-		}
+		for (size_t k = 0; k < (size_t)s->graph->slice; k++)
+			keep_frame(all,
+				   result + (k * (size_t)s->frames + (size_t)f) * all->sample_bytes,
+				   x + k * all->image, first + k);
 	return f;
 }
 
@@ -219,7 +228,7 @@ static void queued_way(struct all *all, struct worker *w, uint64_t first, char *
 		}
 		if (frame_due(s, f, i)) {
 			dtn_way_get(all->way, w->x);
-			f = keep_frames(all, result, w->x, f, i);
+			f = keep_frames(all, result, w->x, first, f, i);
 		}
 	}
 }
@@ -239,17 +248,17 @@ static void whole_way(struct all *all, struct worker *w, struct dtn_run *run, ui
 	start(all, w, first);
 	for (int i = 0; i < S; i++) {
 		if (!s->x0_frames)
-			f = keep_frames(all, result, w->x, f, i);
+			f = keep_frames(all, result, w->x, first, f, i);
 		predict(all, w, run, first, s->sampler->t[i]);
 		if (s->x0_frames) {
 			dtn_sampler_x0(s->sampler, i, w->frame, w->x, w->output,
 				       (size_t)s->graph->slice * all->image);
-			f = keep_frames(all, result, w->frame, f, i);
+			f = keep_frames(all, result, w->frame, first, f, i);
 		}
 		step(all, w, first, i);
 		count_step(all);
 	}
-	keep_frames(all, result, w->x, f, S);
+	keep_frames(all, result, w->x, first, f, S);
 }
 
 /* --- in order --------------------------------------------------------------------------------- */
@@ -368,6 +377,7 @@ void dtn_sample(struct dtn_sampling *s)
 	get_memory(&all);
 	all.way = dtn_way_open(s);
 	dtn_net_each(s->net, all.ring.slices, one_slice, &all);
+	s->strange = atomic_load(&all.strange);
 	if (all.way)
 		dtn_way_close(all.way);
 	free_memory(&all);

@@ -60,6 +60,9 @@ struct dtn_sampling {
 	/* Of all steps, `done` are done; called by one worker at a time.  May be NULL. */
 	void (*progress)(void *arg, int64_t done, int64_t all);
 	void *arg;
+
+	/* After dtn_sample: how many numbers were none (NaN), and became 0 as bytes. */
+	uint64_t strange;
 };
 
 /* The guidance of models that learned classes and images of none, unless another is asked for. */
@@ -70,8 +73,5 @@ void dtn_sample(struct dtn_sampling *);
 /* Is the network asked twice in a step?  And with which label, first, for image number i? */
 bool dtn_sampling_guided(const struct dtn_sampling *);
 int32_t dtn_sampling_label(const struct dtn_sampling *, uint64_t image);
-
-/* round((x+1) 127.5), within 0 .. 255; a NaN becomes 0. */
-void dtn_to_u8(uint8_t *, const float *, size_t n);
 
 #endif

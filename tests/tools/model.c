@@ -1,8 +1,8 @@
 /* tests/tools/model.c -- write a model with random weights: model OUT [KEY=VALUE]...
  *
  * Pairs change the configuration of a small network; `seed=N` gives other weights, `tensors=param`
- * leaves the average out, `nan=NAME` spoils one weight and its average.  Classes want two pairs:
- * unet.classes=2 labels=cat,dog.
+ * leaves the average out, `nan=NAME` spoils one weight and its average, `huge=NAME` makes one so
+ * large that sums with it overflow.  Classes want two pairs: unet.classes=2 labels=cat,dog.
  */
 #include "lib/model.h"
 #include "lib/output.h"
@@ -49,11 +49,11 @@ static void fill(float *w, const struct dtn_graph *g, uint64_t seed, uint64_t se
 	}
 }
 
-static void spoil(float *w, const struct dtn_graph *g, const char *name)
+static void spoil(float *w, const struct dtn_graph *g, const char *name, float value)
 {
 	for (dtn_id i = 0; name && i < g->n; i++)
 		if (g->node[i].op == DTN_OP_PARAM && !strcmp(g->node[i].name, name))
-			w[g->node[i].param] = NAN;
+			w[g->node[i].param] = value;
 }
 
 static void write_file(const char *path, const struct dtn_model *m, const struct dtn_graph *g,
@@ -75,7 +75,7 @@ int main(int argc, char **argv)
 	struct dtn_model model = { 0 };
 	struct dtn_graph g;
 	struct dtn_weights w = { 0 };
-	const char *seed, *nan, *tensors;
+	const char *seed, *nan, *huge, *tensors;
 	uint64_t number;
 
 	dtn_begin(argv);
@@ -85,6 +85,7 @@ int main(int argc, char **argv)
 		set(&meta, argv[i]);
 	seed = dtn_meta_get(&meta, "seed");
 	nan = dtn_meta_get(&meta, "nan");
+	huge = dtn_meta_get(&meta, "huge");
 	tensors = dtn_meta_get(&meta, "tensors");
 	number = seed ? strtoull(seed, NULL, 10) : 0;
 	dtn_model_from_meta(&model, &meta, argv[1]);
@@ -95,11 +96,13 @@ int main(int argc, char **argv)
 	dtn_unet_graph(&g, &model.unet);
 	w.param = dtn_alloc(g.params, sizeof(float));
 	fill(w.param, &g, number, 0);
-	spoil(w.param, &g, nan);
+	spoil(w.param, &g, nan, NAN);
+	spoil(w.param, &g, huge, 3e38f);
 	if (!tensors || strstr(tensors, "ema")) {
 		w.ema = dtn_alloc(g.params, sizeof(float));
 		fill(w.ema, &g, number, 1);
-		spoil(w.ema, &g, nan);
+		spoil(w.ema, &g, nan, NAN);
+		spoil(w.ema, &g, huge, 3e38f);
 	}
 	write_file(argv[1], &model, &g, &w);
 	return 0;
