@@ -152,8 +152,9 @@ struct dtn_update_call {
  * table, and t is that of the next step. */
 struct dtn_coefficients {
 	float cx, co, bound;            /* x_0 = held(cx x + co output, bound) */
-	float x0, x, output, noise;     /* of the next x; noise 0: none is drawn */
-	float before;                   /* too, of x_0 of the step before; 0: it is not read */
+	/* the next x = x0 x_0 + x x + x0_before (x_0 of the step before) + noise z; where one of
+	 * the last two is 0, x_0 of the step before is not read, or z is not drawn */
+	float x0, x, x0_before, noise;
 	int32_t t;                      /* of this step */
 };
 
@@ -163,7 +164,7 @@ struct dtn_step_call {
 	/* [S,H,W,C]; the step takes output + guidance (with - output) instead; NULL: output */
 	const float *with;
 	float guidance;
-	float *before;                  /* [S,H,W,C] x_0 of the last step made; NULL: nobody asks */
+	float *x0_before;               /* [S,H,W,C] x_0 of the last step made; NULL: nobody asks */
 	int32_t *t;                     /* [S] */
 	/* [steps + 1]; of the last only t is read */
 	const struct dtn_coefficients *table;

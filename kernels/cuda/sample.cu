@@ -31,16 +31,15 @@ DEVICE float held(float x, float bound)
 	return x > bound ? bound : x < -bound ? -bound : x;
 }
 
-DEVICE float next(const struct dtn_coefficients &k, float x, float output, float *before)
+DEVICE float next(const struct dtn_coefficients &k, float x, float output, float *x0_before)
 {
 	const float x0 = held(__fadd_rn(__fmul_rn(k.cx, x), __fmul_rn(k.co, output)), k.bound);
-	float to = __fadd_rn(__fadd_rn(__fmul_rn(k.x0, x0), __fmul_rn(k.x, x)),
-			     __fmul_rn(k.output, output));
+	float to = __fadd_rn(__fmul_rn(k.x0, x0), __fmul_rn(k.x, x));
 
-	if (k.before != 0)
-		to = __fadd_rn(to, __fmul_rn(k.before, *before));
-	if (before)
-		*before = x0;
+	if (k.x0_before != 0)
+		to = __fadd_rn(to, __fmul_rn(k.x0_before, *x0_before));
+	if (x0_before)
+		*x0_before = x0;
 	return to;
 }
 
@@ -63,7 +62,7 @@ __global__ void move(struct dtn_step_call c)
 		if (c.with)
 			output = __fadd_rn(output, __fmul_rn(c.guidance,
 							     __fsub_rn(c.with[at], output)));
-		x = next(k, c.x[at], output, c.before ? c.before + at : NULL);
+		x = next(k, c.x[at], output, c.x0_before ? c.x0_before + at : NULL);
 		if (k.noise > 0)
 			x = __fadd_rn(x, __fmul_rn(k.noise, z[i]));
 		c.x[at] = x;

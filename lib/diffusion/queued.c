@@ -23,7 +23,7 @@ struct dtn_way {
 	uint64_t *draw;                 /* seed, number of the first image */
 	float *x;                       /* [S,H,W,C] */
 	float *with;                    /* [S,H,W,C], guided: the prediction with classes */
-	float *before;                  /* [S,H,W,C], DTN_DPM: x_0 of the last step */
+	float *x0_before;               /* [S,H,W,C], DTN_DPM: x_0 of the last step */
 	struct dtn_coefficients *table;
 	int32_t *step, *t, *label;      /* t, label [S] */
 	int32_t *none;                  /* [S], guided: labels of images of any class */
@@ -74,7 +74,7 @@ struct dtn_way *dtn_way_open(const struct dtn_sampling *s)
 		fill(w, w->none, s->graph->classes);
 	}
 	if (s->sampler->config.kind == DTN_DPM)
-		w->before = dtn_device_alloc(b, bytes, "images");
+		w->x0_before = dtn_device_alloc(b, bytes, "images");
 	return w;
 }
 
@@ -93,8 +93,8 @@ void dtn_way_close(struct dtn_way *w)
 		w->device->free(w->with);
 		w->device->free(w->none);
 	}
-	if (w->before)
-		w->device->free(w->before);
+	if (w->x0_before)
+		w->device->free(w->x0_before);
 	free(w->host);
 	free(w);
 }
@@ -135,7 +135,7 @@ static void step(struct dtn_way *w)
 	float *output = dtn_value(w->run, w->sampling->graph->prediction);
 	const struct dtn_step_call call = {
 		.x = w->x, .output = output, .with = w->with,
-		.guidance = (float)w->sampling->guidance, .before = w->before, .t = w->t,
+		.guidance = (float)w->sampling->guidance, .x0_before = w->x0_before, .t = w->t,
 		.table = w->table, .step = w->step, .draw = w->draw, .S = w->S, .image = w->image
 	};
 

@@ -17,7 +17,7 @@ struct worker {
 	float *x, *output, *without;    /* [S,H,W,C]; without: its class */
 	float *z;                       /* [H,W,C] */
 	float *frame;                   /* [S,H,W,C] */
-	float *before;                  /* [S,H,W,C], see dtn_sampler_step */
+	float *x0_before;               /* [S,H,W,C], DTN_DPM: see dtn_sampler_step */
 	int32_t *t, *label;             /* [S] */
 };
 
@@ -164,8 +164,8 @@ static void step(struct all *all, struct worker *w, uint64_t first, int i)
 			dtn_rng_normal(
 				dtn_rng(s->seed, DTN_RNG_STEP, first + (uint64_t)k, (uint32_t)i),
 				w->z, all->image);
-		dtn_sampler_step(s->sampler, i, w->x + at, w->output + at, w->z, w->before + at,
-				 all->image);
+		dtn_sampler_step(s->sampler, i, w->x + at, w->output + at, w->z,
+				 w->x0_before ? w->x0_before + at : NULL, all->image);
 	}
 }
 
@@ -333,7 +333,8 @@ static void get_memory(struct all *all)
 			.without = dtn_alloc(slice, sizeof(float)),
 			.z = dtn_alloc(all->image, sizeof(float)),
 			.frame = dtn_alloc(slice, sizeof(float)),
-			.before = dtn_alloc(slice, sizeof(float)),
+			.x0_before = s->sampler->config.kind == DTN_DPM ?
+				     dtn_alloc(slice, sizeof(float)) : NULL,
 			.t = dtn_alloc(S, sizeof(int32_t)),
 			.label = dtn_alloc(S, sizeof(int32_t))
 		};
@@ -351,7 +352,7 @@ static void free_memory(struct all *all)
 		free(all->worker[k].without);
 		free(all->worker[k].z);
 		free(all->worker[k].frame);
-		free(all->worker[k].before);
+		free(all->worker[k].x0_before);
 		free(all->worker[k].t);
 		free(all->worker[k].label);
 	}

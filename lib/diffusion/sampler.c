@@ -1,8 +1,8 @@
 /* sampler.c -- one step from x at t to x at p, the next t of the list (p = -1: the image).
  *
- * All samplers go by way of x_0: what the network's output says the image is, clipped.  Then every
- * step, and x_0 itself, are sums of x, the output, x_0, that of the step before and noise, so a
- * step is a handful of coefficients, worked out in f64.  p comes from the list, never from t - T/S;
+ * All samplers go by way of x_0, a sum of x and the network's output, clipped; then x at p is a sum
+ * of that x_0, x, x_0 of the step before, and noise.  So a step is a handful of coefficients, worked
+ * out in f64.  p comes from the list, never from t - T/S;
  * skipped steps make the betas of DDPM larger (Nichol & Dhariwal 2021, section 4).
  */
 #include "lib/diffusion/sampler.h"
@@ -54,9 +54,9 @@ void dtn_spaced(int *t, int S, int T, enum dtn_spacing spacing)
 /* --- one step --------------------------------------------------------------------------------- */
 
 struct linear { double x, output; };                    /* coefficients */
-struct step { double x0, x, output, noise, before; };   /* of x at p */
+struct step { double x0, x, noise, x0_before; };        /* of x at p */
 
-/* x_0 and eps as the output o sees them (Salimans & Ho 2022, appendix D):
+/* x_0 as the output sees it (Salimans & Ho 2022, appendix D):
  *      x = sqrt(ab) x_0 + sqrt(1-ab) eps,   v = sqrt(ab) eps - sqrt(1-ab) x_0
  * Where ab is 0, eps says nothing of x_0, and the middle of the range is the best guess. */
 static struct linear x0_of(enum dtn_predict predict, double ab)
@@ -70,42 +70,29 @@ static struct linear x0_of(enum dtn_predict predict, double ab)
 	return ab > 0 ? (struct linear){ 1 / a, -b / a } : (struct linear){ 0, 0 };
 }
 
-static struct linear eps_of(enum dtn_predict predict, double ab)
-{
-	const double a = sqrt(ab), b = sqrt(1 - ab);
-
-	if (predict == DTN_X0)
-		return (struct linear){ 1 / b, -a / b };
-	if (predict == DTN_V)
-		return (struct linear){ b, a };
-	return (struct linear){ 0, 1 };
-}
-
 /* The posterior q(x_p | x_t, x_0) of Ho et al. 2020, eq. 7, with the betas of the steps taken. */
 static struct step ddpm(const struct dtn_sampler_config *c, double ab, double ab_p)
 {
 	const double beta = 1 - ab / ab_p;
 	const double variance = c->variance_large ? beta : beta * (1 - ab_p) / (1 - ab);
 
-	return (struct step){ beta * sqrt(ab_p) / (1 - ab), (1 - ab_p) * sqrt(1 - beta) / (1 - ab),
-			      0, sqrt(variance) };
+	return (struct step){
+		.x0 = beta * sqrt(ab_p) / (1 - ab), .x = (1 - ab_p) * sqrt(1 - beta) / (1 - ab),
+		.noise = sqrt(variance)
+	};
 }
 
-/* Song et al. 2021, eq. 12 and 16:
- *      x_p = sqrt(ab_p) x_0 + sqrt(1 - ab_p - sigma^2) eps + sigma z */
-static struct step ddim(const struct dtn_sampler_config *c, enum dtn_predict predict, double ab,
-			double ab_p)
+/* Song et al. 2021, eq. 12 and 16, where eps is the one that belongs to the clipped x_0:
+ *      x_p = sqrt(ab_p) x_0 + sqrt(1 - ab_p - sigma^2) eps + sigma z,
+ *      eps = (x - sqrt(ab) x_0) / sqrt(1-ab) */
+static struct step ddim(const struct dtn_sampler_config *c, double ab, double ab_p)
 {
 	const double sigma = c->eta * sqrt((1 - ab_p) / (1 - ab)) * sqrt(1 - ab / ab_p);
 	const double direction = sqrt(fmax(1 - ab_p - sigma * sigma, 0)), b = sqrt(1 - ab);
-	struct linear eps;
 
-	if (!c->keep_eps)               /* eps = (x - sqrt(ab) x_0) / sqrt(1-ab) */
-		return (struct step){
-			sqrt(ab_p) - direction * sqrt(ab) / b, direction / b, 0, sigma
-		};
-	eps = eps_of(predict, ab);
-	return (struct step){ sqrt(ab_p), direction * eps.x, direction * eps.output, sigma };
+	return (struct step){
+		.x0 = sqrt(ab_p) - direction * sqrt(ab) / b, .x = direction / b, .noise = sigma
+	};
 }
 
 static int next_t(const struct dtn_sampler *s, int i)
@@ -125,14 +112,14 @@ static double log_ratio(double ab)
  * Where one of these is infinite, at the image and at pure noise, it is DDIM's alone. */
 static struct step dpm(const struct dtn_sampler_config *c, double ab_b, double ab, double ab_p)
 {
-	struct step to = ddim(c, DTN_X0, ab, ab_p);
+	struct step to = ddim(c, ab, ab_p);
 	double onward;
 
 	if (ab_b <= 0 || ab <= 0 || ab_p >= 1)
 		return to;
 	onward = (log_ratio(ab_p) - log_ratio(ab)) / (log_ratio(ab) - log_ratio(ab_b)) / 2;
-	to.before = -onward * to.x0;
-	to.x0 -= to.before;
+	to.x0_before = -onward * to.x0;
+	to.x0 -= to.x0_before;
 	return to;
 }
 
@@ -146,7 +133,7 @@ static struct step step_at(const struct dtn_sampler *s, int i)
 	case DTN_DPM:
 		return dpm(&s->config, i > 0 ? dtn_alpha_bar(s->schedule, s->t[i - 1]) : 0, ab,
 			   ab_p);
-	default: return ddim(&s->config, s->predict, ab, ab_p);
+	default: return ddim(&s->config, ab, ab_p);
 	}
 }
 
@@ -208,14 +195,9 @@ static inline float clipped(float x, float bound)
 	return x > bound ? bound : x < -bound ? -bound : x;
 }
 
-void dtn_sampler_x0(const struct dtn_sampler *s, int i, float *x0, const float *x,
-		    const float *output, size_t n)
+static inline float x0_at(const struct dtn_coefficients *c, float x, float output)
 {
-	const struct linear c = x0_of(s->predict, dtn_alpha_bar(s->schedule, s->t[i]));
-	const float cx = (float)c.x, co = (float)c.output, bound = s->config.clip ? 1 : INFINITY;
-
-	for (size_t k = 0; k < n; k++)
-		x0[k] = clipped(cx * x[k] + co * output[k], bound);
+	return clipped(c->cx * x + c->co * output, c->bound);
 }
 
 void dtn_sampler_coefficients(const struct dtn_sampler *s, int i, struct dtn_coefficients *c)
@@ -225,29 +207,46 @@ void dtn_sampler_coefficients(const struct dtn_sampler *s, int i, struct dtn_coe
 
 	*c = (struct dtn_coefficients){
 		.cx = (float)x0.x, .co = (float)x0.output, .bound = s->config.clip ? 1 : INFINITY,
-		.x0 = (float)to.x0, .x = (float)to.x, .output = (float)to.output,
-		.noise = dtn_sampler_noisy(s, i) ? (float)to.noise : 0, .before = (float)to.before,
-		.t = s->t[i]
+		.x0 = (float)to.x0, .x = (float)to.x, .x0_before = (float)to.x0_before,
+		.noise = dtn_sampler_noisy(s, i) ? (float)to.noise : 0, .t = s->t[i]
 	};
 }
 
-void dtn_sampler_step(const struct dtn_sampler *s, int i, float *x, const float *output,
-		      const float *z, float *before, size_t n)
+void dtn_sampler_x0(const struct dtn_sampler *s, int i, float *x0, const float *x,
+		    const float *output, size_t n)
 {
 	struct dtn_coefficients c;
-	float cx, co, bound, x0, xx, xo;
 
 	dtn_sampler_coefficients(s, i, &c);
-	cx = c.cx, co = c.co, bound = c.bound, x0 = c.x0, xx = c.x, xo = c.output;
+	for (size_t k = 0; k < n; k++)
+		x0[k] = x0_at(&c, x[k], output[k]);
+}
+
+/* All of a step but its noise, with the sums in the order of kernels/cuda/sample.cu.  What to do of
+ * it is the same for all numbers, so the compiler makes a loop of each case. */
+static void move(const struct dtn_coefficients c, float *x, const float *output, float *x0_before,
+		 size_t n)
+{
 	for (size_t k = 0; k < n; k++) {
-		float image = clipped(cx * x[k] + co * output[k], bound);
-		x[k] = x0 * image + xx * x[k] + xo * output[k];
-		if (c.before != 0)
-			x[k] += c.before * before[k];
-		if (s->config.kind == DTN_DPM)
-			before[k] = image;
+		const float x0 = x0_at(&c, x[k], output[k]);
+		float to = c.x0 * x0 + c.x * x[k];
+
+		if (c.x0_before != 0)
+			to += c.x0_before * x0_before[k];
+		if (x0_before)
+			x0_before[k] = x0;
+		x[k] = to;
 	}
-	if (dtn_sampler_noisy(s, i))
+}
+
+void dtn_sampler_step(const struct dtn_sampler *s, int i, float *x, const float *output,
+		      const float *z, float *x0_before, size_t n)
+{
+	struct dtn_coefficients c;
+
+	dtn_sampler_coefficients(s, i, &c);
+	move(c, x, output, x0_before, n);
+	if (c.noise > 0)
 		for (size_t k = 0; k < n; k++)
 			x[k] += c.noise * z[k];
 }

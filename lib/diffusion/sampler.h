@@ -18,10 +18,7 @@ struct dtn_sampler_config {
 	enum dtn_spacing spacing;
 	double eta;                     /* DDIM: 0 deterministic, 1 as DDPM */
 	bool variance_large;            /* DDPM: beta rather than the posterior's */
-	bool clip;                      /* x_0 to [-1,1] */
-	/* DDIM: after clipping go on with the network's eps, as diffusers does, rather than with
-	 * the one that belongs to the clipped x_0. */
-	bool keep_eps;
+	bool clip;                      /* x_0 to [-1,1], and eps to what belongs to it */
 };
 
 struct dtn_sampler {
@@ -49,11 +46,11 @@ void dtn_sampler_x0(const struct dtn_sampler *, int i, float *x0, const float *x
 		    const float *output, size_t n);
 
 /* One step: x at t[i] becomes x at t[i+1], through x_0.  z: N(0,1), [n], not read at the last
- * step or where the step has no noise (dtn_sampler_noisy).  before: [n], x_0 of the step before,
- * which becomes that of this one; only for DTN_DPM, which does not read it at the first step.
- * Its numbers, for a device that does the same. */
+ * step or where the step has no noise (dtn_sampler_noisy).  x0_before: [n], x_0 of the step before,
+ * which becomes that of this one; DTN_DPM wants it, but does not read it at the first step; others
+ * take NULL.  And its numbers, for a device that does the same. */
 void dtn_sampler_step(const struct dtn_sampler *, int i, float *x, const float *output,
-		      const float *z, float *before, size_t n);
+		      const float *z, float *x0_before, size_t n);
 void dtn_sampler_coefficients(const struct dtn_sampler *, int i, struct dtn_coefficients *);
 bool dtn_sampler_noisy(const struct dtn_sampler *, int i);
 

@@ -121,9 +121,9 @@ static void step_by_cpu(const struct dtn_coefficients *k, int step, uint64_t ima
 	for (int i = 0; i < IMAGE; i++) {
 		float x0 = held(k->cx * x[i] + k->co * output[i], k->bound);
 
-		x[i] = k->x0 * x0 + k->x * x[i] + k->output * output[i];
-		if (k->before != 0)
-			x[i] += k->before * before[i];
+		x[i] = k->x0 * x0 + k->x * x[i];
+		if (k->x0_before != 0)
+			x[i] += k->x0_before * before[i];
 		before[i] = x0;
 		if (k->noise > 0)
 			x[i] += k->noise * z[i];
@@ -140,11 +140,12 @@ static void check_step(bool guided, bool looks_back)
 	const char *wrong = NULL;
 
 	for (int i = 0; i <= STEPS; i++)
-		table[i] = (struct dtn_coefficients){ number(), number(), i == 1 ? INFINITY : 0.5f,
-						      number(), number(), number(),
-						      i == 2 ? 0 : 0.7f,
-						      looks_back && i > 0 ? number() : 0,
-						      900 - 17 * i };
+		table[i] = (struct dtn_coefficients){
+			.cx = number(), .co = number(), .bound = i == 1 ? INFINITY : 0.5f,
+			.x0 = number(), .x = number(),
+			.x0_before = looks_back && i > 0 ? number() : 0,
+			.noise = i == 2 ? 0 : 0.7f, .t = 900 - 17 * i
+		};
 	for (int i = 0; i < S * IMAGE; i++) {
 		x[i] = 3 * number();
 		output[i] = number();
@@ -159,7 +160,7 @@ static void check_step(bool guided, bool looks_back)
 	for (int i = 0; guided && i < S * IMAGE; i++)
 		output[i] += call.guidance * (with[i] - output[i]);
 	if (looks_back)
-		call.before = garbage(sizeof(before));
+		call.x0_before = garbage(sizeof(before));
 	call.t = garbage(sizeof(t));
 	call.table = sent(table, sizeof(table));
 	call.step = sent(&step, sizeof(step));
@@ -184,7 +185,7 @@ static void check_step(bool guided, bool looks_back)
 	if (guided)
 		device->free((void *)call.with);
 	if (looks_back)
-		device->free(call.before);
+		device->free(call.x0_before);
 	device->free(call.t);
 	device->free((void *)call.table);
 	device->free(call.step);
