@@ -351,7 +351,7 @@ static void open_outputs(struct job *job)
 {
 	for (int k = 0; k < 1 + job->split; k++) {
 		dtn_output_open(&job->out[k], job->target[k], job->force);
-		job->writer[k] = dtn_writer_open(&job->out[k], job->args.level, 1);
+		job->writer[k] = dtn_writer_open(&job->out[k], job->args.level);
 	}
 }
 
@@ -371,7 +371,6 @@ int main(int argc, char **argv)
 	parse(&job, argc, argv);
 	open_outputs(&job);
 	job.in = dtn_reader_open(job.args.operands, job.args.operand, DTN_SAMPLES);
-	dtn_reader_threads(job.in, job.args.threads ? job.args.threads : 1);
 	dtn_classes_want(&job.pick.classes, job.class, job.classes);
 	dtn_spool_init(&job.spool, job.memory);
 	dtn_shelf_init(&job.shelf, job.memory);

@@ -223,7 +223,6 @@ static bool dump(struct dtn_reader *in, const char *name, struct dtn_output *out
 struct job {
 	enum mode mode;
 	const char *tensor;
-	int threads;
 };
 
 static void choose(struct job *job, enum mode mode)
@@ -233,18 +232,10 @@ static void choose(struct job *job, enum mode mode)
 	job->mode = mode;
 }
 
-static struct dtn_reader *open_streams(const struct job *job, int operands, char *const *operand)
-{
-	struct dtn_reader *in = dtn_reader_open(operands, operand, DTN_ANY);
-
-	dtn_reader_threads(in, job->threads);
-	return in;
-}
-
 /* One listing for each operand, or one for all of them together. */
 static void list(const struct job *job, FILE *out, int operands, char *const *operand)
 {
-	struct dtn_reader *in = open_streams(job, operands, operand);
+	struct dtn_reader *in = dtn_reader_open(operands, operand, DTN_ANY);
 	struct dtn_summary s = { 0 };
 
 	dtn_summary_add(&s, in);
@@ -282,7 +273,7 @@ static void print(const struct job *job, const struct dtn_args *args)
 
 static void dump_to(const struct job *job, const struct dtn_args *args)
 {
-	struct dtn_reader *in = open_streams(job, args->operands, args->operand);
+	struct dtn_reader *in = dtn_reader_open(args->operands, args->operand, DTN_ANY);
 	struct dtn_output o;
 
 	dtn_output_open(&o, args->output, args->force);
@@ -311,11 +302,10 @@ int main(int argc, char **argv)
 			choose(&job, DUMP);
 			job.tensor = args.value;
 		}
-	job.threads = args.threads ? args.threads : 1;
 	if (job.mode == DEVICES && args.operands > 0)
 		dtn_usage("--devices takes no stream");
 	if (job.mode == CHECK) {
-		struct dtn_reader *in = open_streams(&job, args.operands, args.operand);
+		struct dtn_reader *in = dtn_reader_open(args.operands, args.operand, DTN_ANY);
 		check(in);
 		dtn_reader_close(in);
 	} else if (job.mode == DUMP) {

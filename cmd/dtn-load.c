@@ -198,7 +198,7 @@ int main(int argc, char **argv)
 	parse(&args, &s);
 	bad.skip = s.skip_bad;
 	dtn_output_open(&output, args.output, args.force);
-	writer = dtn_writer_open(&output, args.level, 1);
+	writer = dtn_writer_open(&output, args.level);
 	packed = (struct dtn_packed_ask){ s.labels, s.load.shuffle, s.load.max_pixels };
 	dtn_list_init(&list, &packed, &bad);
 	find(&list, &args, &s);

@@ -300,11 +300,10 @@ int main(int argc, char **argv)
 	dtn_begin(argv);
 	parse(&job, argc, argv);
 	dtn_output_open(&job.out, job.args.output, job.args.force);
-	job.writer = dtn_writer_open(&job.out, job.args.level, 1);
+	job.writer = dtn_writer_open(&job.out, job.args.level);
 	if (job.model)
 		use_model(&job);
 	job.in = dtn_reader_open(job.args.operands, job.args.operand, DTN_SAMPLES);
-	dtn_reader_threads(job.in, job.args.threads ? job.args.threads : 1);
 	dtn_reader_pass_on(job.in, job.writer);
 	while (dtn_next_segment(job.in)) {
 		begin_segment(&job);

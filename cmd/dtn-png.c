@@ -368,7 +368,6 @@ int main(int argc, char **argv)
 	parse(&job, argc, argv);
 	dtn_spool_init(&job.spool, SPOOL_BYTES);
 	job.in = dtn_reader_open(job.args.operands, job.args.operand, DTN_SAMPLES);
-	dtn_reader_threads(job.in, job.args.threads ? job.args.threads : 1);
 	if (!job.each)
 		dtn_output_open(&job.out, job.args.output, job.args.force);
 	else if (mkdir(job.each, 0777) != 0 && errno != EEXIST)

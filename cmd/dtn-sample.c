@@ -409,7 +409,7 @@ int main(int argc, char **argv)
 	check_options(&w, &args);
 
 	dtn_output_open(&out, args.output, args.force);
-	sink.writer = dtn_writer_open(&out, args.level, 1);
+	sink.writer = dtn_writer_open(&out, args.level);
 	sink.type = w.f32 ? DTN_F32 : DTN_U8;
 	sink.frames = w.frames;
 	sink.at = w.first * (uint64_t)w.frames;

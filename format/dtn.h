@@ -92,7 +92,6 @@ struct dtn_reader *dtn_reader_open(int operands, char *const *operand, enum dtn_
 void dtn_reader_close(struct dtn_reader *);
 
 extern uint64_t dtn_max_record;         /* bytes that readers take; 1 GiB, or --max-record */
-void dtn_reader_threads(struct dtn_reader *, int threads);      /* decompression; default 1 */
 void dtn_reader_check_index(struct dtn_reader *);       /* die where INDX is wrong, used or not */
 
 /* Write frames that nobody here understands, but that may be passed on, to this writer. */
@@ -155,7 +154,7 @@ struct dtn_output;
 
 /* A writer into `output`, which stays the caller's and must outlive it; on death it writes FAIL.
  * level: zstd's, -5 .. 19; 0 stores. */
-struct dtn_writer *dtn_writer_open(struct dtn_output *output, int level, int threads);
+struct dtn_writer *dtn_writer_open(struct dtn_output *output, int level);
 
 /* The chunk size of the segments that follow, default 1 MiB.  A program that copies chunks as they
  * are sets it to their stream's. */

@@ -18,7 +18,6 @@ struct dtn_reader *dtn_reader_open(int operands, char *const *operand, enum dtn_
 
 	dtn_source_open(&r->source, operands, operand);
 	r->wanted = kind;
-	r->threads = 1;
 	r->place = -1;
 	return r;
 }
@@ -37,7 +36,6 @@ void dtn_reader_close(struct dtn_reader *r)
 	free(r);
 }
 
-void dtn_reader_threads(struct dtn_reader *r, int threads) { r->threads = threads; }
 void dtn_reader_check_index(struct dtn_reader *r) { r->check_index = true; }
 void dtn_reader_pass_on(struct dtn_reader *r, struct dtn_writer *to) { r->others_to = to; }
 enum dtn_kind dtn_reader_kind(const struct dtn_reader *r) { return (enum dtn_kind)r->kind; }

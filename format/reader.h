@@ -10,7 +10,6 @@
 struct dtn_reader {
 	struct dtn_source source;
 	enum dtn_kind wanted;
-	int threads;
 	bool check_index;
 	struct dtn_writer *others_to;   /* gets frames that nobody here understands, or NULL */
 

@@ -19,7 +19,6 @@ enum { FULL = 1 << 20 };
 struct dtn_writer {
 	struct dtn_output *output;
 	struct dtn_encoder *codec;
-	int threads;
 	uint8_t *buffer;
 	size_t n, cap;
 	uint64_t written;               /* bytes of this segment that have left the buffer */
@@ -158,12 +157,11 @@ static void say_fail(void *arg, enum dtn_status status, const char *text)
 
 /* --- segments ----------------------------------------------------------------------------- */
 
-struct dtn_writer *dtn_writer_open(struct dtn_output *output, int level, int threads)
+struct dtn_writer *dtn_writer_open(struct dtn_output *output, int level)
 {
 	struct dtn_writer *w = dtn_alloc(1, sizeof(*w));
 
 	w->output = output;
-	w->threads = threads;
 	w->chunk_size = w->next_chunk_size = DTN_CHUNK_SIZE;
 	w->codec = dtn_encoder_open(level);
 	(void)fcntl(output->fd, F_SETPIPE_SZ, FULL);    /* fewer changes between the programs */

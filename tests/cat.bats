@@ -304,7 +304,7 @@ list" "$(cat err)"
 	printf '#include "format/dtn.h"\n#include "lib/output.h"\n#include <stdio.h>
 		int main(int argc, char **argv) { static char t[1 << 20]; struct dtn_output o; struct dtn_meta m = {0};
 		struct dtn_writer *w; int n = fread(t, 1, sizeof(t) - 1, stdin); (void)argc; dtn_begin(argv); t[n] = 0;
-		dtn_meta_set(&m, "labels", "%%s", t); dtn_output_open(&o, NULL, false); w = dtn_writer_open(&o, 1, 1);
+		dtn_meta_set(&m, "labels", "%%s", t); dtn_output_open(&o, NULL, false); w = dtn_writer_open(&o, 1);
 		dtn_write_segment(w, DTN_SAMPLES, &m, NULL); dtn_write_end(w); dtn_writer_close(w); return 0; }' > make.c
 	cc -D_GNU_SOURCE -I"$ROOT" -o make make.c "$ROOT/build/opt/libdtn.a" -lzstd -lz
 	./make < names > a

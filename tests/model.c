@@ -215,7 +215,7 @@ static void write_file(const struct dtn_model *m, const struct dtn_graph *g,
 	struct dtn_writer *writer;
 
 	dtn_output_open(&out, path, false);
-	writer = dtn_writer_open(&out, 1, 1);
+	writer = dtn_writer_open(&out, 1);
 	dtn_model_write(writer, m, g, w, c);
 	dtn_writer_close(writer);
 	dtn_output_commit(&out);
@@ -392,7 +392,7 @@ static void test_faults(void)
 		char said[512];
 		int status;
 		dtn_output_open(&out, path, false);
-		w = dtn_writer_open(&out, 1, 1);
+		w = dtn_writer_open(&out, 1);
 		write_wrong_model(w, known[i].fault);
 		if (known[i].fault == TWO_MODELS)
 			write_wrong_model(w, GOOD);

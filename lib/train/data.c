@@ -183,8 +183,7 @@ static void keep(struct dtn_data *d, const struct dtn_record *r)
 			INT32_MAX);
 }
 
-void dtn_data_open(struct dtn_data *d, int operands, char *const *operand, uint64_t max_memory,
-		   int threads)
+void dtn_data_open(struct dtn_data *d, int operands, char *const *operand, uint64_t max_memory)
 {
 	const struct dtn_record *r;
 	const struct dtn_tensor *t;
@@ -192,7 +191,6 @@ void dtn_data_open(struct dtn_data *d, int operands, char *const *operand, uint6
 	memset(d, 0, sizeof(*d));
 	dtn_keep_init(&d->keep, max_memory);
 	d->reader = dtn_reader_open(operands, operand, DTN_SAMPLES);
-	dtn_reader_threads(d->reader, threads);
 	next_segment(d);
 	r = next_record(d);
 	if (!r)

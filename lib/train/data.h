@@ -33,8 +33,7 @@ struct dtn_data {
 };
 
 /* Open the operands (none: stdin) and read up to the first images, so that their size is known. */
-void dtn_data_open(struct dtn_data *, int operands, char *const *operand, uint64_t max_memory,
-		   int threads);
+void dtn_data_open(struct dtn_data *, int operands, char *const *operand, uint64_t max_memory);
 
 /* Between open and load: classes are wanted, these or those that come (dtn_known_want). */
 void dtn_data_classes(struct dtn_data *, const char *names);

@@ -278,7 +278,7 @@ static void load_validation(struct dtn_session *s, uint64_t max_memory)
 	dtn_keep_init(&d->keep, 0);
 	if (!s->job->validation)
 		return;
-	dtn_data_open(d, 1, operand, max_memory, s->threads);
+	dtn_data_open(d, 1, operand, max_memory);
 	if (d->height != s->data.height || d->width != s->data.width ||
 	    d->colours != s->data.colours)
 		dtn_die(DTN_INPUT, "%s: images of %dx%dx%d, but training is on %dx%dx%d",
@@ -357,7 +357,7 @@ static void read_images(struct dtn_session *s)
 	int askers = wants_validation(s) + (job->sample_every > 0);
 	uint64_t left, most;
 
-	dtn_data_open(&s->data, job->args->operands, job->args->operand, 0, s->threads);
+	dtn_data_open(&s->data, job->args->operands, job->args->operand, 0);
 	match_size(s);
 	match_noise(s);
 	want_classes(s);
@@ -397,7 +397,7 @@ void dtn_session_prepare(struct dtn_session *s, const struct dtn_training *job,
 	s->threads = a->threads ? a->threads : dtn_cores();
 	dtn_signals_begin();
 	dtn_progress_init(&s->progress, s->limits);
-	dtn_store_init(&s->store, a->output, a->force, a->level, s->threads);
+	dtn_store_init(&s->store, a->output, a->force, a->level);
 	model = settle(s, wanted);
 	check_options(s);
 	check_schedule(&s->settings);

@@ -25,13 +25,12 @@ static bool renamed(const char *path)
 	return stat(path, &st) != 0 || S_ISREG(st.st_mode);
 }
 
-void dtn_store_init(struct dtn_store *s, const char *target, bool force, int level, int threads)
+void dtn_store_init(struct dtn_store *s, const char *target, bool force, int level)
 {
 	memset(s, 0, sizeof(*s));
 	s->target = target;
 	s->force = force;
 	s->level = level;
-	s->threads = threads;
 	dtn_output_check(target);
 	if (!renamed(target))
 		return;
@@ -87,7 +86,7 @@ static void write_model(struct dtn_store *s, const char *path, struct dtn_traine
 	weights = dtn_trainer_get(r, whole);
 	dtn_meta_set(&s->model.meta, "train.step", "%lld", (long long)r->counters.step);
 	dtn_output_open(&out, path, s->force);
-	writer = dtn_writer_open(&out, s->level, s->threads);
+	writer = dtn_writer_open(&out, s->level);
 	dtn_model_write(writer, &s->model, &r->graph, &weights, &r->counters);
 	dtn_writer_close(writer);
 	dtn_output_commit(&out);

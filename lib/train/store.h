@@ -8,12 +8,12 @@ struct dtn_store {
 	const char *target;
 	char *checkpoint, *best;        /* NULL where the target is no regular file */
 	bool force;                     /* write to a terminal */
-	int level, threads;             /* of compression */
+	int level;                      /* of compression */
 	struct dtn_model model;         /* what the files say besides the weights */
 };
 
 /* Dies with status 1 where the target cannot be written. */
-void dtn_store_init(struct dtn_store *, const char *target, bool force, int level, int threads);
+void dtn_store_init(struct dtn_store *, const char *target, bool force, int level);
 void dtn_store_release(struct dtn_store *);
 
 /* The file to continue: the checkpoint where it is newer than the target. Dies where there is

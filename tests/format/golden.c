@@ -51,7 +51,7 @@ static void write_to(const char *path)
 	char name[] = "golden", one[] = "a b", two[] = "it's", *argv[] = { name, one, two };
 
 	dtn_output_open(&o, path, false);
-	w = dtn_writer_open(&o, 1, 1);
+	w = dtn_writer_open(&o, 1);
 	dtn_writer_chunk_size(w, 1 << 16);
 	dtn_meta_set(&meta, "image.layout", "NHWC");
 	dtn_meta_set(&meta, "x.text", "line\nand\ttab and \\ and \xe2\x82\xac");

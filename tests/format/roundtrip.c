@@ -32,14 +32,14 @@ static uint8_t *noise(size_t n, unsigned seed)
 	return p;
 }
 
-struct setting { int level, threads; uint32_t chunk; };
+struct setting { int level; uint32_t chunk; };
 
 static struct dtn_writer *begin(struct dtn_output *o, const struct setting *s)
 {
 	struct dtn_writer *w;
 
 	dtn_output_open(o, path, false);
-	w = dtn_writer_open(o, s->level, s->threads);
+	w = dtn_writer_open(o, s->level);
 	dtn_writer_chunk_size(w, s->chunk);
 	return w;
 }
@@ -97,7 +97,6 @@ static const char *read_types(const struct setting *s, const uint8_t *data, int 
 	const struct dtn_record *r;
 	int k = 0;
 
-	dtn_reader_threads(in, s->threads);
 	dtn_reader_check_index(in);
 	if (!dtn_next_segment(in))
 		return "no segment";
@@ -136,8 +135,7 @@ static const char *read_types(const struct setting *s, const uint8_t *data, int 
 static void test_types(void)
 {
 	static const struct setting settings[] = {
-		{ 1, 1, 1 << 20 }, { 0, 1, 1 << 20 }, { -5, 1, 1 << 16 }, { 1, 3, 1 << 16 },
-		{ 3, 2, 1 << 22 }
+		{ 1, 1 << 20 }, { 0, 1 << 20 }, { -5, 1 << 16 }, { 1, 1 << 16 }, { 3, 1 << 22 }
 	};
 	uint8_t *data = noise(64 << 20, 1);
 
@@ -148,14 +146,14 @@ static void test_types(void)
 			if (how == 0)
 				write_types(s, data);
 			snprintf(name, sizeof(name),
-				 "every type and size, level %d, threads %d, chunk %u, way %d",
-				 s->level, s->threads, (unsigned)s->chunk, how);
+				 "every type and size, level %d, chunk %u, way %d", s->level,
+				 (unsigned)s->chunk, how);
 			report(name, read_types(s, data, how));
 		}
 	free(data);
 }
 
-/* --- the same bytes for any number of threads --------------------------------------------- */
+/* --- the bytes of a file ------------------------------------------------------------------ */
 
 static struct bytes slurp(void)
 {
@@ -172,43 +170,11 @@ static bool equal(struct bytes a, struct bytes b)
 	return a.n == b.n && !memcmp(a.p, b.p, a.n);
 }
 
-static void test_threads(void)
-{
-	uint8_t *data = noise(9 << 20, 2);
-	struct bytes first = { 0 };
-	const char *why = NULL;
-
-	for (int threads = 1; threads <= 7; threads += 2) {
-		struct setting s = { 1, threads, 1 << 20 };
-		struct dtn_output o;
-		struct dtn_writer *w = begin(&o, &s);
-		struct bytes b;
-		dtn_write_segment(w, DTN_SAMPLES, NULL, NULL);
-		for (uint64_t k = 1; k < 4; k++) {
-			struct dtn_tensor t = dtn_tensor("image", DTN_IMAGE, DTN_U8, true, 2,
-							 (uint64_t[]){ k, 3000000 });
-			struct dtn_record r = {
-				.samples = (uint32_t)k, .tensors = 1, .tensor = &t
-			};
-			dtn_write_record(w, &r, (const void *[]){ data });
-		}
-		end(w, &o);
-		b = slurp();
-		if (first.p && (b.n != first.n || memcmp(b.p, first.p, b.n) != 0))
-			why = "the bytes differ";
-		free(first.p);
-		first = b;
-	}
-	free(first.p);
-	free(data);
-	report("the same bytes for any number of threads", why);
-}
-
 /* --- two operands are one stream; kinds; copies of chunks --------------------------------- */
 
 static void write_images(enum dtn_kind kind, int level, int records)
 {
-	struct setting s = { level, 1, 1 << 18 };
+	struct setting s = { level, 1 << 18 };
 	struct dtn_output o;
 	struct dtn_writer *w = begin(&o, &s);
 	struct dtn_meta meta = { 0 };
@@ -265,7 +231,7 @@ static void copy(void)
 	struct dtn_chunk c;
 
 	while (dtn_next_segment(in)) {
-		struct setting s = { 19, 1, dtn_reader_chunk_size(in) };
+		struct setting s = { 19, dtn_reader_chunk_size(in) };
 		if (!w)
 			w = begin(&o, &s);
 		dtn_reader_pass_on(in, w);
@@ -396,7 +362,7 @@ static void die_at(void *arg)
 	uint8_t *data = noise(2 << 20, 4);
 
 	dtn_output_open(&o, NULL, true);
-	w = dtn_writer_open(&o, 1, 1);
+	w = dtn_writer_open(&o, 1);
 	if (moment > 0)
 		dtn_write_segment(w, DTN_SAMPLES, NULL, NULL);
 	if (moment > 1)
@@ -439,7 +405,7 @@ static void test_death(void)
 
 static void test_index(void)
 {
-	struct setting s = { 1, 1, 1 << 20 };
+	struct setting s = { 1, 1 << 20 };
 	struct dtn_output o;
 	struct dtn_writer *w = begin(&o, &s);
 	struct dtn_reader *in;
@@ -474,7 +440,6 @@ int main(void)
 		return 1;
 	close(fd);
 	test_types();
-	test_threads();
 	test_concatenation();
 	test_copy();
 	test_copy_forged();

@@ -63,7 +63,7 @@ static void write_file(const char *path, const struct dtn_model *m, const struct
 	struct dtn_writer *writer;
 
 	dtn_output_open(&out, path, false);
-	writer = dtn_writer_open(&out, 1, 1);
+	writer = dtn_writer_open(&out, 1);
 	dtn_model_write(writer, m, g, w, &(struct dtn_counters){ 0 });
 	dtn_writer_close(writer);
 	dtn_output_commit(&out);

@@ -145,7 +145,7 @@ int main(int argc, char **argv)
 	dtn_meta_set(&meta, "image.layout", "NHWC");
 	parse(argc, argv);
 	dtn_output_open(&out, NULL, false);
-	w = dtn_writer_open(&out, 1, 1);
+	w = dtn_writer_open(&out, 1);
 	dtn_writer_chunk_size(w, chunk_size);
 	dtn_write_segment(w, DTN_SAMPLES, &meta, &prov);
 	for (uint64_t i = 0; i < samples; i += per_record)

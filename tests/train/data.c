@@ -35,7 +35,7 @@ static void write_stream(void)
 	uint8_t *pixels = dtn_alloc((size_t)PER_RECORD * BYTES, 1);
 
 	dtn_output_open(&out, path, false);
-	w = dtn_writer_open(&out, 1, 1);
+	w = dtn_writer_open(&out, 1);
 	for (int segment = 0, image = 0; segment < 2; segment++) {
 		int end = segment == 0 ? 75 : N;
 
@@ -66,7 +66,7 @@ static struct dtn_data load(uint64_t max_memory)
 	struct dtn_data d;
 	char *operand[] = { path };
 
-	dtn_data_open(&d, 1, operand, max_memory, 1);
+	dtn_data_open(&d, 1, operand, max_memory);
 	dtn_data_load(&d, NULL, NULL);
 	return d;
 }
@@ -161,7 +161,7 @@ static void write_pairs(const char *to)
 		data[k] = values;
 	}
 	dtn_output_open(&out, to, false);
-	w = dtn_writer_open(&out, 1, 1);
+	w = dtn_writer_open(&out, 1);
 	dtn_schedule_to_meta(&schedule, &meta);
 	dtn_write_segment(w, DTN_SAMPLES, &meta, NULL);
 	dtn_write_record(w, &r, data);

@@ -41,13 +41,13 @@ static void make_data(void)
 	for (int i = 0; i < N; i++)
 		label[i] = i == 7 ? DTN_NO_CLASS : i % CLASSES;
 	dtn_output_open(&out, path, false);
-	w = dtn_writer_open(&out, 1, 1);
+	w = dtn_writer_open(&out, 1);
 	dtn_write_segment(w, DTN_SAMPLES, &meta, &prov);
 	dtn_write_record(w, &r, tensors);
 	dtn_write_end(w);
 	dtn_writer_close(w);
 	dtn_output_commit(&out);
-	dtn_data_open(&data, 1, operand, UINT64_MAX, 1);
+	dtn_data_open(&data, 1, operand, UINT64_MAX);
 	dtn_data_classes(&data, NULL);
 	dtn_data_load(&data, NULL, NULL);
 }
