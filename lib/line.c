@@ -37,6 +37,8 @@ void dtn_line_show(struct dtn_line *line, const char *format, ...)
 
 	if (!line->terminal)
 		return;
+	if (n >= (int)sizeof(text))     /* the caller may call a program what it likes */
+		n = (int)sizeof(text) - 1;
 	va_start(args, format);
 	n += vsnprintf(text + n, sizeof(text) - (size_t)n, format, args);
 	va_end(args);

@@ -3,6 +3,7 @@
 
 #include "lib/base.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -76,7 +77,8 @@ struct dtn_pool *dtn_pool_open(int workers, void (*begin)(void))
 		struct start *start = dtn_alloc(1, sizeof(*start));
 
 		*start = (struct start){ p, i };
-		if (pthread_create(&p->thread[i], NULL, live, start) != 0)
+		errno = pthread_create(&p->thread[i], NULL, live, start);
+		if (errno != 0)
 			dtn_die(DTN_ENV, "cannot start thread %d of %d:", i + 1, workers);
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
