@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -20,6 +21,10 @@ static struct {
 	void *arg;
 } at_death[8];
 static int deaths;
+
+/* Held by who dies, for good: another thread that dies, or wants something done at death, then
+ * waits for the end.  Recursive, since a clean-up may die in its turn. */
+static pthread_mutex_t dying = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 
 const char *dtn_type_name(int type)
 {
@@ -82,21 +87,25 @@ void dtn_begin(char **argv)
 
 void dtn_at_death(void (*clean)(void *, enum dtn_status, const char *), void *arg)
 {
+	pthread_mutex_lock(&dying);
 	if (deaths == (int)(sizeof(at_death) / sizeof(at_death[0])))
 		abort();
 	at_death[deaths].clean = clean;
 	at_death[deaths++].arg = arg;
+	pthread_mutex_unlock(&dying);
 }
 
 void dtn_forget_death(void (*clean)(void *, enum dtn_status, const char *), void *arg)
 {
+	pthread_mutex_lock(&dying);
 	for (int i = deaths - 1; i >= 0; i--)
 		if (at_death[i].clean == clean && at_death[i].arg == arg) {
 			memmove(&at_death[i], &at_death[i + 1],
 				(size_t)(deaths - i - 1) * sizeof(at_death[0]));
 			deaths--;
-			return;
+			break;
 		}
+	pthread_mutex_unlock(&dying);
 }
 
 static char *escape(char *to, const char *text, size_t length);
@@ -144,6 +153,7 @@ void dtn_die(enum dtn_status status, const char *format, ...)
 	int error = errno;
 	va_list args;
 
+	pthread_mutex_lock(&dying);
 	if (first != DTN_OK)
 		leave(first, text ? text : "out of memory");
 	first = status;
