@@ -32,7 +32,8 @@ static const struct dtn_option options[] = {
 	{ "class", 0, "NAME,...|all", "of which class; several take turns (default: all)" },
 	{ "guidance", 0, "S", "exaggerate the class; 1: as it is, 0: no class (default: 2)" },
 	{ "from", 0, "STREAM", "begin with noise or images of this stream" },
-	{ "strength", 0, "F", "part of the steps that change the images, 0 to 1 (default: 0.75)" },
+	{ "strength", 0, "F", "part of the steps that change the images, 0 (one step) to 1"
+	  " (default: 0.75)" },
 	{ "raw", 0, NULL, "use the weights of the last step, not their average" },
 	{ "dtype", 0, "TYPE", "write images as u8|f32 (default: u8)" },
 	{ "batch", 'b', "N", "work on about N images at once, to save memory" },
@@ -179,16 +180,16 @@ struct sink {
 	struct dtn_writer *writer;
 	struct dtn_shape image;         /* [1,H,W,C] */
 	int type;
-	uint64_t n;                     /* images */
+	uint64_t first, n;              /* images */
 	int frames;
 	int32_t *label;                 /* of image i: label[i mod labels]; NULL: none */
 	int labels;
-	uint64_t at;                    /* number of the next sample, frames counted */
+	uint64_t written;               /* samples, frames counted */
 	double begun;
 	struct dtn_line line;
 };
 
-/* The classes of n samples from `at` on; allocated; NULL: they have none. */
+/* The classes of the next n samples; allocated; NULL: they have none. */
 static int32_t *labels_of(const struct sink *sink, uint32_t n)
 {
 	int32_t *label;
@@ -197,8 +198,8 @@ static int32_t *labels_of(const struct sink *sink, uint32_t n)
 		return NULL;
 	label = dtn_alloc(n, sizeof(*label));
 	for (uint32_t k = 0; k < n; k++)
-		label[k] = sink->label[(sink->at + k) / (uint64_t)sink->frames %
-				       (uint64_t)sink->labels];
+		label[k] = sink->label[(sink->first + (sink->written + k) / (uint64_t)sink->frames)
+				       % (uint64_t)sink->labels];
 	return label;
 }
 
@@ -216,7 +217,7 @@ static void emit(void *arg, const void *samples, size_t n)
 		dtn_images_write(sink->writer, sink->type, s.dim + 1, (uint32_t)now,
 				 (const char *)samples + at * bytes, label);
 		free(label);
-		sink->at += now;
+		sink->written += now;
 	}
 }
 
@@ -412,7 +413,7 @@ int main(int argc, char **argv)
 	sink.writer = dtn_writer_open(&out, args.level);
 	sink.type = w.f32 ? DTN_F32 : DTN_U8;
 	sink.frames = w.frames;
-	sink.at = w.first * (uint64_t)w.frames;
+	sink.first = w.first;
 	dtn_line_init(&sink.line);
 	run(&w, &args, &sink);
 	dtn_writer_close(sink.writer);

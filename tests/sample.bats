@@ -267,6 +267,10 @@ numbers() { dtn-sample --dtype f32 --precision f32 "$@" classes.dtn | pixels - |
 	dtn-sample -n 3 --trace 2 --class all classes.dtn | dtn-info --dump label - |
 		od -An -v -td4 -w24 | xargs > labels
 	same labels "0 0 1 1 2 2" "$(cat labels)"
+	# also of numbers that have no multiples
+	dtn-sample -n 2 --first $((1 << 62)) --steps 1 --trace 4 classes.dtn | dtn-info --dump label - |
+		od -An -v -td4 -w32 | xargs > labels
+	same "of large numbers" "1 1 1 1 2 2 2 2" "$(cat labels)"
 	dtn-sample -n 3 --class all --guidance 2 classes.dtn > s
 	same class all "$(meta sample.class s)"
 	same guidance 2 "$(meta sample.guidance s)"
