@@ -125,9 +125,8 @@ uint64_t dtn_skip_tensor(struct dtn_reader *, int i);
 /* The tensor with this role (name NULL) or this role and name; -1: none. */
 int dtn_find_tensor(const struct dtn_record *, int role, const char *name);
 
-/* "cars.dtn" or "stdin": what messages call the input that is being read, and the place in it. */
+/* "cars.dtn" or "stdin": what messages call the input that is being read. */
 const char *dtn_reader_name(const struct dtn_reader *);
-uint64_t dtn_reader_offset(const struct dtn_reader *);
 
 /* Die with status 3: "cars.dtn: record 12: MESSAGE". */
 _Noreturn void dtn_reader_die(const struct dtn_reader *, const char *format, ...) DTN_PRINTF(2, 3);

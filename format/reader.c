@@ -44,7 +44,6 @@ uint32_t dtn_reader_chunk_size(const struct dtn_reader *r) { return r->chunk_siz
 const struct dtn_meta *dtn_reader_meta(const struct dtn_reader *r) { return &r->meta; }
 const struct dtn_prov *dtn_reader_prov(const struct dtn_reader *r) { return &r->prov; }
 const char *dtn_reader_name(const struct dtn_reader *r) { return r->source.name; }
-uint64_t dtn_reader_offset(const struct dtn_reader *r) { return r->source.offset; }
 
 /* --- frames ------------------------------------------------------------------------------- */
 

@@ -8,7 +8,6 @@
 
 #include "format/dtn.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -246,15 +245,5 @@ const char *dtn_args_next(struct dtn_args *a)
 		if (!ours)
 			return o->name;
 		handle(a);
-	}
-}
-
-void dtn_close_stdout(void)
-{
-	errno = 0;
-	if (fflush(stdout) != 0 || ferror(stdout) || fclose(stdout) != 0) {
-		if (errno == 0)
-			errno = EIO;
-		dtn_die(DTN_ENV, "stdout:");
 	}
 }

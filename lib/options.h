@@ -100,7 +100,4 @@ _Noreturn void dtn_show_help(const struct dtn_command *);
 _Noreturn void dtn_show_version(const struct dtn_command *);
 _Noreturn void dtn_show_options(const struct dtn_command *);
 
-/* Close stdout; death with status 1 where what was printed did not arrive. */
-void dtn_close_stdout(void);
-
 #endif

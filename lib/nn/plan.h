@@ -14,7 +14,7 @@
  * end. */
 size_t dtn_plan(struct dtn_graph *, dtn_id target, bool training);
 
-/* The bytes in use at the busiest step: no arena can be smaller. */
+/* The bytes in use at the busiest step: no arena can be smaller.  For tests. */
 size_t dtn_plan_bound(const struct dtn_graph *);
 
 #endif

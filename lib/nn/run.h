@@ -76,7 +76,7 @@ void *dtn_device_alloc(const struct dtn_backend *, size_t bytes, const char *wha
 void dtn_net_each(struct dtn_net *, int slices, void (*job)(void *arg, struct dtn_run *, int slice),
 		  void *arg);
 
-/* Measure the seconds of each op from now on; read them from run[w].seconds. */
+/* Measure the seconds of each op from now on; read them from run[w].seconds (tests/bench). */
 void dtn_net_profile(struct dtn_net *);
 
 /* Call job(arg, begin, end) for parts of 0 .. n, split at fixed multiples of `grain`, on all
