@@ -77,7 +77,8 @@ struct dtn_record {
 	struct dtn_tensor *tensor;
 };
 
-/* An ordinary tensor description; dims end at the first 0 of `d` beyond `rank`. */
+/* A tensor's description, its bytes included; `dim` has `rank` numbers.  Dies where no stream can
+ * hold it. */
 struct dtn_tensor dtn_tensor(const char *name, int role, int type, bool batched, int rank,
 			     const uint64_t *dim);
 
@@ -162,7 +163,7 @@ void dtn_write_segment(struct dtn_writer *, enum dtn_kind, const struct dtn_meta
 		       const struct dtn_prov *);
 
 /* One record: descriptions and where each tensor's bytes are.  seq, first and bytes are filled in
- * by the writer.  The filter follows from type and role: byte-delta for u8, shuffle for floats. */
+ * by the writer.  The filter follows from the type: byte-delta for u8, shuffle for larger ones. */
 void dtn_write_record(struct dtn_writer *, struct dtn_record *, const void *const data[]);
 
 /* The same in parts, for tensors that are copied as they are: describe, then all their chunks. */

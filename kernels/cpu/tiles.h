@@ -1,12 +1,12 @@
 /* tiles.h -- the pieces that Winograd's forward pass and gradient of the weights share: tiles of an
  * image, and the transforms of one direction.
  *
- *      Y  = A' [ (G w G') . (B' x B) ] A           forward; by data the same with w turned and
- * transposed dw = G' [ (A dY A') . (B' x B) ] G          by weights: the adjoint of the first line
+ *      Y  = A' [ (G w G') . (B' x B) ] A           forward
+ *      dw = G' [ (A dY A') . (B' x B) ] G          by weights: the adjoint of the first line
  *
- * x is a tile of 6x6, Y of 4x4; "." multiplies element by element and sums over channels, or over
- * tiles: for each of the 36 elements that is a matrix product.  Everything is vectorised over
- * channels.
+ * By data it is the first line with w turned and transposed.  x is a tile of 6x6, Y of 4x4; "."
+ * multiplies element by element and sums over channels, or over tiles: for each of the 36 elements
+ * that is a matrix product.  Everything is vectorised over channels.
  */
 #ifndef DTN_CPU_TILES_H
 #define DTN_CPU_TILES_H

@@ -3,7 +3,8 @@
  *
  *      x  ---B'xB---> v [36][C panel][tile][PW] --+
  *                                                 +--> sum [36][K panel][C panel][KB][PW]
- * ---G'sG---> dw dy ---AyA'---> z [36][K panel][tile][KB] --+
+ *      dy ---AyA'---> z [36][K panel][tile][KB] --+            |
+ *                                                              +---G'sG---> dw
  *
  * Where all tiles together are few, each pair of panels is finished before the next, so that its
  * sums stay in the cache.  Otherwise tiles go in blocks, and each element is done for all panels

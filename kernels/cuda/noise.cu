@@ -6,7 +6,7 @@
  *      image   | 4 numbers | 4 numbers | ...      x: blocks over counters, y: images
  *
  * For the bits' sake every product that meets a sum is written as fma or as __fmul_rn, exactly as
- * lib/diffusion/schedule.c and lib/train/batch.c round: x_0 = v (2/255) - 1 in two roundings, a sum
+ * lib/diffusion/schedule.c and lib/image/tone.h round: x_0 = v (2/255) - 1 in two roundings, a sum
  * a x + b z as fma(a, x, b z).
  *
  * Bytes a number: 1 read, 8 written; some 100 operations.  It is small next to the network. */

@@ -1,8 +1,7 @@
 /* decode.c -- how fast do libpng and libjpeg alone decode a folder of files?
  *
- *      build/opt/tests/bench/decode make DIR N             write DIR/png and DIR/jpeg, N pictures
- * each build/opt/tests/bench/decode png|jpeg DIR THREADS   print the seconds that all files of DIR
- * take
+ *      decode make DIR N               write DIR/png and DIR/jpeg, N pictures each
+ *      decode png|jpeg DIR THREADS     print the seconds that all files of DIR take
  *
  * What dtn-load is compared with: each thread takes the next file, reads it and decodes it into
  * memory, by the shortest use of the library.  The pictures are 256x192, smooth with some grain,

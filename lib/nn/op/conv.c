@@ -1,7 +1,7 @@
 /* conv.c -- the shape of a convolution.
  *
- *      y[n,i,j,f] = b[f] + residual[n,i,j,f] + sum over u,v,c of w[f,c,u,v] x[n, s*i+u-p, s*j+v-p,
- * c]
+ *      y[n,i,j,f] = b[f] + residual[n,i,j,f]
+ *                 + sum over u,v,c of w[f,c,u,v] x[n, s*i+u-p, s*j+v-p, c]
  *
  * Stride s = 1 pads p = (k-1)/2 on each side; stride 2 pads nothing above and left and one row
  * below and right, as TensorFlow's "same" does for even sizes.  What lies outside the image counts
