@@ -148,7 +148,7 @@ void dtn_encode(struct dtn_encoder *, const struct dtn_tensor *, struct dtn_chun
  * exceeds 1 MiB however long the segment. */
 struct dtn_index {
 	uint32_t n, cap, stride;
-	struct dtn_place { uint64_t offset, first; } *place;
+	struct dtn_entry { uint64_t offset, first; } *place;
 };
 
 void dtn_index_clear(struct dtn_index *);

@@ -65,7 +65,7 @@ bool dtn_index_matches(const struct dtn_index *x, const uint8_t *body, uint64_t 
 		return false;
 	for (uint64_t record = 0; record < records; record += step) {
 		const uint8_t *entry = body + 8 + 16 * (record / stride);
-		const struct dtn_place *p = &x->place[record / ours];
+		const struct dtn_entry *p = &x->place[record / ours];
 		if (dtn_get64(entry) != p->offset || dtn_get64(entry + 8) != p->first)
 			return false;
 	}

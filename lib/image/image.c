@@ -17,7 +17,7 @@
 
 struct dtn_decoder {
 	uint64_t max_pixels;
-	struct dtn_source source;
+	struct dtn_bytes source;
 	struct dtn_png *png;
 	struct dtn_jpeg *jpeg;
 	struct dtn_resize resize;
@@ -46,7 +46,7 @@ void dtn_decoder_close(struct dtn_decoder *d)
 	if (d->jpeg)
 		dtn_jpeg_close(d->jpeg);
 	dtn_resize_release(&d->resize);
-	dtn_source_release(&d->source);
+	dtn_bytes_release(&d->source);
 	free(d->row);
 	free(d->lying);
 	free(d);
@@ -86,7 +86,7 @@ static void *room(uint8_t **buffer, size_t *have, size_t bytes)
 	return *buffer;
 }
 
-static bool not_an_image(struct dtn_source *s, const char *format, size_t n,
+static bool not_an_image(struct dtn_bytes *s, const char *format, size_t n,
 			 struct dtn_fault *fault)
 {
 	if (s->error)
@@ -108,8 +108,8 @@ static bool begin(struct dtn_decoder *d, int fd, struct dtn_picture *picture, bo
 	size_t n;
 
 	fault->status = DTN_OK;
-	dtn_source_begin(&d->source, fd);
-	n = dtn_source_peek(&d->source, first, sizeof(first));
+	dtn_bytes_begin(&d->source, fd);
+	n = dtn_bytes_peek(&d->source, first, sizeof(first));
 	format = dtn_image_format(first, n);
 	*jpeg = format && strcmp(format, "JPEG") == 0;
 	if (*jpeg) {

@@ -28,7 +28,7 @@ struct dtn_jpeg {
 	struct jpeg_source_mgr input;
 	struct jpeg_progress_mgr progress;
 	jmp_buf failed;
-	struct dtn_source *source;
+	struct dtn_bytes *source;
 	struct dtn_fault *fault;
 	int orientation;
 	uint8_t *row;
@@ -102,8 +102,8 @@ static void nothing(j_decompress_ptr codec)
 static boolean fill(j_decompress_ptr codec)
 {
 	struct dtn_jpeg *j = (struct dtn_jpeg *)codec;
-	struct dtn_source *s = j->source;
-	size_t n = dtn_source_fill(s);
+	struct dtn_bytes *s = j->source;
+	size_t n = dtn_bytes_fill(s);
 
 	if (n == 0) {
 		if (s->error)
@@ -223,7 +223,7 @@ static void choose_output(struct dtn_jpeg *j, struct dtn_picture *picture, bool 
 	}
 }
 
-bool dtn_jpeg_header(struct dtn_jpeg *j, struct dtn_source *source, struct dtn_picture *picture,
+bool dtn_jpeg_header(struct dtn_jpeg *j, struct dtn_bytes *source, struct dtn_picture *picture,
 		     struct dtn_fault *fault)
 {
 	j->source = source;

@@ -7,9 +7,9 @@
 #ifndef DTN_PICTURE_H
 #define DTN_PICTURE_H
 
+#include "lib/image/bytes.h"
 #include "lib/image/fault.h"
 #include "lib/image/pixel.h"
-#include "lib/image/source.h"
 
 struct dtn_picture {
 	uint32_t width, height;         /* as stored */
@@ -28,7 +28,7 @@ struct dtn_png;         /* one thread's decoder, used for file after file */
 
 struct dtn_png *dtn_png_open(void);
 void dtn_png_close(struct dtn_png *);
-bool dtn_png_header(struct dtn_png *, struct dtn_source *, struct dtn_picture *,
+bool dtn_png_header(struct dtn_png *, struct dtn_bytes *, struct dtn_picture *,
 		    struct dtn_fault *);
 bool dtn_png_rows(struct dtn_png *, struct dtn_rows);
 void dtn_png_abandon(struct dtn_png *);         /* after a header whose rows nobody wants */
@@ -37,7 +37,7 @@ struct dtn_jpeg;
 
 struct dtn_jpeg *dtn_jpeg_open(void);
 void dtn_jpeg_close(struct dtn_jpeg *);
-bool dtn_jpeg_header(struct dtn_jpeg *, struct dtn_source *, struct dtn_picture *,
+bool dtn_jpeg_header(struct dtn_jpeg *, struct dtn_bytes *, struct dtn_picture *,
 		     struct dtn_fault *);
 
 /* Deliver rows of ceil(W/by) pixels, ceil(H/by) of them, by = 1, 2, 4 or 8; `grey`: luma only where

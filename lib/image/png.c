@@ -13,7 +13,7 @@
 struct dtn_png {
 	png_structp png;                /* NULL between files */
 	png_infop info;
-	struct dtn_source *source;
+	struct dtn_bytes *source;
 	struct dtn_fault *fault;
 	uint32_t width, height;
 	uint8_t *row;                   /* one row */
@@ -40,7 +40,7 @@ static void take(png_structp png, png_bytep to, size_t n)
 {
 	struct dtn_png *p = png_get_io_ptr(png);
 
-	if (dtn_source_read(p->source, to, n) == n)
+	if (dtn_bytes_read(p->source, to, n) == n)
 		return;
 	if (p->source->error)
 		dtn_fault_system(p->fault, p->source->error);
@@ -114,7 +114,7 @@ static bool header(struct dtn_png *p, struct dtn_picture *picture)
 	return true;
 }
 
-bool dtn_png_header(struct dtn_png *p, struct dtn_source *source, struct dtn_picture *picture,
+bool dtn_png_header(struct dtn_png *p, struct dtn_bytes *source, struct dtn_picture *picture,
 		    struct dtn_fault *fault)
 {
 	p->source = source;

@@ -32,7 +32,7 @@ static void take(void *arg, const uint8_t *p)
 /* The picture's digest; false: refused, with the reason in `fault`. */
 static bool digest(struct dtn_png *png, const char *path, char hex[65], struct dtn_fault *fault)
 {
-	struct dtn_source source = { 0 };
+	struct dtn_bytes source = { 0 };
 	struct dtn_picture picture;
 	uint8_t *pixels = NULL;
 	int fd = open(path, O_RDONLY);
@@ -41,7 +41,7 @@ static bool digest(struct dtn_png *png, const char *path, char hex[65], struct d
 	if (fd < 0)
 		dtn_die(DTN_ENV, "%s:", path);
 	fault->status = DTN_OK;
-	dtn_source_begin(&source, fd);
+	dtn_bytes_begin(&source, fd);
 	good = dtn_png_header(png, &source, &picture, fault);
 	if (good && (uint64_t)picture.width * picture.height > 1 << 26) {
 		dtn_png_abandon(png);
@@ -58,7 +58,7 @@ static bool digest(struct dtn_png *png, const char *path, char hex[65], struct d
 		sha256(hex, pixels, bytes);
 	}
 	free(pixels);
-	dtn_source_release(&source);
+	dtn_bytes_release(&source);
 	close(fd);
 	return good;
 }

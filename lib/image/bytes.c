@@ -1,5 +1,5 @@
-/* source.c -- the bytes of one file, from its beginning, through a small buffer. */
-#include "lib/image/source.h"
+/* bytes.c -- the bytes of one file, from its beginning, through a small buffer. */
+#include "lib/image/bytes.h"
 
 #include "lib/base.h"
 
@@ -11,7 +11,7 @@
 
 enum { BUFFER = 64 * 1024 };
 
-void dtn_source_begin(struct dtn_source *s, int fd)
+void dtn_bytes_begin(struct dtn_bytes *s, int fd)
 {
 	struct stat status;
 
@@ -25,7 +25,7 @@ void dtn_source_begin(struct dtn_source *s, int fd)
 }
 
 /* Append to the buffer; the bytes not yet taken are moved to its front. */
-static void more(struct dtn_source *s)
+static void more(struct dtn_bytes *s)
 {
 	ssize_t got;
 
@@ -45,14 +45,14 @@ static void more(struct dtn_source *s)
 	s->offset += (uint64_t)got;
 }
 
-size_t dtn_source_fill(struct dtn_source *s)
+size_t dtn_bytes_fill(struct dtn_bytes *s)
 {
 	if (s->start == s->end)
 		more(s);
 	return s->end - s->start;
 }
 
-size_t dtn_source_peek(struct dtn_source *s, uint8_t *to, size_t n)
+size_t dtn_bytes_peek(struct dtn_bytes *s, uint8_t *to, size_t n)
 {
 	for (size_t before = SIZE_MAX; s->end - s->start < n && s->end - s->start != before;) {
 		before = s->end - s->start;
@@ -64,12 +64,12 @@ size_t dtn_source_peek(struct dtn_source *s, uint8_t *to, size_t n)
 	return n;
 }
 
-size_t dtn_source_read(struct dtn_source *s, void *to, size_t n)
+size_t dtn_bytes_read(struct dtn_bytes *s, void *to, size_t n)
 {
 	size_t done = 0;
 
 	while (done < n) {
-		size_t have = dtn_source_fill(s);
+		size_t have = dtn_bytes_fill(s);
 		if (have == 0)
 			break;
 		if (have > n - done)
@@ -81,7 +81,7 @@ size_t dtn_source_read(struct dtn_source *s, void *to, size_t n)
 	return done;
 }
 
-void dtn_source_release(struct dtn_source *s)
+void dtn_bytes_release(struct dtn_bytes *s)
 {
 	free(s->buffer);
 	s->buffer = NULL;
