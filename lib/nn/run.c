@@ -5,7 +5,6 @@
 #include "lib/nn/pool.h"
 
 #include <sched.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,9 +121,8 @@ static void destination(struct dtn_run *run, struct dtn_call *c, int k, size_t *
  * never waits, so this ends. */
 static void wait_for_turn(struct dtn_net *net, dtn_id i, int slice)
 {
-	atomic_int *turn = (atomic_int *)&net->turn[i];
-
-	for (int spins = 0; atomic_load_explicit(turn, memory_order_acquire) != slice; spins++)
+	for (int spins = 0;
+	     atomic_load_explicit(&net->turn[i], memory_order_acquire) != slice; spins++)
 		if (spins > 100)
 			sched_yield();
 }
@@ -158,8 +156,7 @@ static void add_parameters(struct dtn_run *run, const struct dtn_call *c, int sl
 			net->backend->add(net->grad + c->in[k]->param, c->dx[k], n);
 	}
 	if (any)
-		atomic_store_explicit((atomic_int *)&net->turn[c->id], slice + 1,
-				      memory_order_release);
+		atomic_store_explicit(&net->turn[c->id], slice + 1, memory_order_release);
 }
 
 void dtn_backward(struct dtn_run *run, int slice)
@@ -238,7 +235,8 @@ void dtn_net_each(struct dtn_net *net, int slices, void (*job)(void *, struct dt
 {
 	struct each each = { net, job, arg };
 
-	memset(net->turn, 0, (size_t)net->graph->n * sizeof(*net->turn));
+	for (dtn_id i = 0; i < net->graph->n; i++)
+		atomic_init(&net->turn[i], 0);
 	dtn_pool_each(net->pool, slices, one_slice, &each);
 }
 

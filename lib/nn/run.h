@@ -16,6 +16,8 @@
 #include "kernels/backend.h"
 #include "lib/nn/graph.h"
 
+#include <stdatomic.h>
+
 struct dtn_net;
 
 struct dtn_run {                        /* one worker */
@@ -45,7 +47,7 @@ struct dtn_net {
 	size_t *packed_at;              /* per node */
 	void **state;                   /* per node */
 	/* per node: slices that have added its parameters' gradients */
-	int *turn;
+	atomic_int *turn;
 	struct dtn_run *run;            /* per worker */
 	struct dtn_pool *pool;
 };
