@@ -28,12 +28,12 @@ static void set_list(struct dtn_meta *meta, const char *key, const int *number, 
 	dtn_meta_set(meta, key, "%s", text);
 }
 
-/* Word i of "a|b|c". */
 static void set_word(struct dtn_meta *meta, const char *key, const char *words, int i)
 {
-	while (i-- > 0)
-		words = strchr(words, '|') + 1;
-	dtn_meta_set(meta, key, "%.*s", (int)strcspn(words, "|"), words);
+	char *word = dtn_choice_text(words, i);
+
+	dtn_meta_set(meta, key, "%s", word);
+	free(word);
 }
 
 void dtn_model_to_meta(const struct dtn_model *m, struct dtn_meta *meta)
@@ -130,20 +130,11 @@ static int list(const struct source *s, const char *key, int *number, int most)
 
 static int word(const struct source *s, const char *key, const char *words)
 {
-	const char *text = need(s, key);
-	size_t length = strlen(text);
-	char why[128];
+	int i = dtn_choice_find(words, need(s, key));
 
-	for (int i = 0;; i++) {
-		size_t n = strcspn(words, "|");
-		if (n == length && !memcmp(words, text, n))
-			return i;
-		if (!words[n])
-			break;
-		words += n + 1;
-	}
-	snprintf(why, sizeof(why), "is not known to dtn %s", DTN_VERSION);
-	bad_value(s, key, why);
+	if (i < 0)
+		bad_value(s, key, "is not known to dtn " DTN_VERSION);
+	return i;
 }
 
 /* A decimal number that ends at `end`: none of the hex, infinities and names that strtod takes. */

@@ -154,17 +154,33 @@ static char *enumerate(const char *choices)
 	return text;
 }
 
-int dtn_args_choice(const struct dtn_args *a, const char *choices)
+int dtn_choice_find(const char *choices, const char *text)
 {
 	const char *p = choices;
 
 	for (int i = 0; *p; i++) {
 		size_t n = strcspn(p, "|");
-		if (strlen(a->value) == n && !strncmp(a->value, p, n))
+		if (strlen(text) == n && !strncmp(text, p, n))
 			return i;
 		p += n + (p[n] == '|');
 	}
-	dtn_usage("%s %s: wants %s", dtn_args_typed(a), a->value, enumerate(choices));
+	return -1;
+}
+
+char *dtn_choice_text(const char *choices, int i)
+{
+	while (i-- > 0)
+		choices = strchr(choices, '|') + 1;
+	return dtn_format("%.*s", (int)strcspn(choices, "|"), choices);
+}
+
+int dtn_args_choice(const struct dtn_args *a, const char *choices)
+{
+	int i = dtn_choice_find(choices, a->value);
+
+	if (i < 0)
+		dtn_usage("%s %s: wants %s", dtn_args_typed(a), a->value, enumerate(choices));
+	return i;
 }
 
 int dtn_args_list(const struct dtn_args *a, int *list, int most, int64_t least, int64_t greatest)

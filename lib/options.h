@@ -83,6 +83,10 @@ double dtn_args_time(const struct dtn_args *);          /* seconds: 90, 90s, 4m,
 /* Which of `choices` (words separated by '|') is it?  0 for the first. */
 int dtn_args_choice(const struct dtn_args *, const char *choices);
 
+/* The same of any text, -1 where it is none of them; and word number i, allocated. */
+int dtn_choice_find(const char *choices, const char *text);
+char *dtn_choice_text(const char *choices, int i);
+
 /* A list "a,b,c" of integers into list[most]; returns how many. */
 int dtn_args_list(const struct dtn_args *, int *list, int most, int64_t least, int64_t greatest);
 

@@ -57,39 +57,30 @@ void dtn_schedule_warn(const struct dtn_schedule *s)
 			 s->config.steps, left);
 }
 
-/* The word of the list, and how long it is. */
-static const char *name_of(enum dtn_schedule_kind kind, int *length)
-{
-	const char *name = DTN_SCHEDULES;
-
-	for (int i = 0; i < (int)kind; i++)
-		name = strchr(name, '|') + 1;
-	*length = (int)strcspn(name, "|");
-	return name;
-}
-
 char *dtn_schedule_text(const struct dtn_schedule_config *c)
 {
+	const char *end = c->zero_snr ? ", no signal at the end" : "";
+	char *name = dtn_choice_text(DTN_SCHEDULES, (int)c->kind), *text;
 	double first, last;
-	int length;
-	const char *name = name_of(c->kind, &length), *end = c->zero_snr ?
-		", no signal at the end" : "";
 
-	if (!dtn_schedule_has_ends(c->kind))
-		return dtn_format("%d steps, %.*s%s", c->steps, length, name, end);
 	dtn_schedule_ends(c, &first, &last);
-	return dtn_format("%d steps, %.*s, betas %.6g to %.6g%s", c->steps, length, name, first,
-			  last, end);
+	if (dtn_schedule_has_ends(c->kind))
+		text = dtn_format("%d steps, %s, betas %.6g to %.6g%s", c->steps, name, first, last,
+				  end);
+	else
+		text = dtn_format("%d steps, %s%s", c->steps, name, end);
+	free(name);
+	return text;
 }
 
 void dtn_schedule_to_meta(const struct dtn_schedule_config *c, struct dtn_meta *meta)
 {
+	char *name = dtn_choice_text(DTN_SCHEDULES, (int)c->kind);
 	double first, last;
-	int length;
-	const char *name = name_of(c->kind, &length);
 
 	dtn_meta_set(meta, "ddpm.steps", "%d", c->steps);
-	dtn_meta_set(meta, "ddpm.schedule", "%.*s", length, name);
+	dtn_meta_set(meta, "ddpm.schedule", "%s", name);
+	free(name);
 	if (dtn_schedule_has_ends(c->kind)) {
 		dtn_schedule_ends(c, &first, &last);
 		dtn_meta_set(meta, "ddpm.beta", "%.17g,%.17g", first, last);

@@ -1,11 +1,13 @@
 /* sampler.c -- one step from x at t to x at p, the next t of the list (p = -1: the image).
  *
- * All samplers go by way of x_0, a sum of x and the network's output, clipped; then x at p is a sum
- * of that x_0, x, x_0 of the step before, and noise.  So a step is a handful of coefficients, worked
- * out in f64.  p comes from the list, never from t - T/S;
- * skipped steps make the betas of DDPM larger (Nichol & Dhariwal 2021, section 4).
+ * All samplers go by way of x_0, a sum of x and the network's output, clipped; then x at p is a
+ * sum of that x_0, x, x_0 of the step before, and noise.  So a step is a handful of coefficients,
+ * worked out in f64.  p comes from the list, never from t - T/S; skipped steps make the betas of
+ * DDPM larger (Nichol & Dhariwal 2021, section 4).
  */
 #include "lib/diffusion/sampler.h"
+
+#include "lib/options.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -151,17 +153,19 @@ void dtn_sampler_init(struct dtn_sampler *s, const struct dtn_sampler_config *co
 
 void dtn_sampler_describe(const struct dtn_sampler_config *c, struct dtn_meta *meta)
 {
-	static const char *const spacing[] = { "trailing", "leading", "linspace", "quad" };
-	static const char *const kind[] = { "ddim", "ddpm", "dpm++2m" };
+	char *kind = dtn_choice_text(DTN_SAMPLERS, (int)c->kind),
+	     *spacing = dtn_choice_text(DTN_SPACINGS, (int)c->spacing);
 
-	dtn_meta_set(meta, "sample.sampler", "%s", kind[c->kind]);
+	dtn_meta_set(meta, "sample.sampler", "%s", kind);
 	dtn_meta_set(meta, "sample.steps", "%d", c->steps);
-	dtn_meta_set(meta, "sample.spacing", "%s", spacing[c->spacing]);
+	dtn_meta_set(meta, "sample.spacing", "%s", spacing);
 	if (c->kind == DTN_DDIM)
 		dtn_meta_set(meta, "sample.eta", "%.9g", c->eta);
 	if (c->kind == DTN_DDPM)
 		dtn_meta_set(meta, "sample.variance", c->variance_large ? "large" : "small");
 	dtn_meta_set(meta, "sample.clip", "%d", c->clip);
+	free(kind);
+	free(spacing);
 }
 
 void dtn_sampler_release(struct dtn_sampler *s)

@@ -122,15 +122,6 @@ static char *pair(const double x[2])
 	return text;
 }
 
-static char *choice(const char *choices, int i)
-{
-	const char *p = choices;
-
-	while (i-- > 0)
-		p = strchr(p, '|') + 1;
-	return dtn_format("%.*s", (int)strcspn(p, "|"), p);
-}
-
 /* The value as it would be typed; allocated. */
 static char *text_of(const struct dtn_settings *s, const struct setting *e)
 {
@@ -142,7 +133,7 @@ static char *text_of(const struct dtn_settings *s, const struct setting *e)
 	case REAL: return real(*x);
 	case FLOAT: return dtn_format("%.9g", *(const float *)at);
 	case FLAG: return dtn_format("%d", *(const bool *)at);
-	case CHOICE: return choice(e->choices, *(const int *)at);
+	case CHOICE: return dtn_choice_text(e->choices, *(const int *)at);
 	case PAIR: return pair(x);
 	case MULT: return list(at, s->unet.levels);
 	case ATTN: return list(at, s->unet.attns);
@@ -184,19 +175,15 @@ static bool number(const struct setting *e, const char *text, char **end, double
 static bool take(struct dtn_settings *s, const struct setting *e, const char *text)
 {
 	void *at = (char *)s + e->offset;
-	size_t length = strlen(text);
 	char *end;
 	double x;
 
 	if (e->kind == CHOICE) {
-		const char *p = e->choices;
+		int i = dtn_choice_find(e->choices, text);
 
-		for (int i = 0; p; i++, p = strchr(p, '|'), p = p ? p + 1 : NULL)
-			if (strcspn(p, "|") == length && !strncmp(p, text, length)) {
-				*(int *)at = i;
-				return true;
-			}
-		return false;
+		if (i >= 0)
+			*(int *)at = i;
+		return i >= 0;
 	}
 	if (!number(e, text, &end, &x))
 		return false;
