@@ -1,4 +1,14 @@
-/* scratch.h -- room on disk that nobody else sees and nobody has to clean up. */
+/* scratch.h -- room on disk that nobody else sees and nobody has to clean up.
+ *
+ * What is put aside has five names, each built of those above it:
+ *
+ *      scratch   a file without a name                                 here
+ *      spool     bytes, in memory up to a limit, else in scratch       lib/spool.h
+ *      held      one record in a spool, decoded or not                 lib/samples/held.h
+ *      shelf     all records of a stream, held in a spool              lib/samples/shelf.h
+ *      kept      for training: tensors, read row by row, in memory     lib/train/kept.h
+ *                up to a limit, the others' chunks in scratch
+ */
 #ifndef DTN_SCRATCH_H
 #define DTN_SCRATCH_H
 
