@@ -3,12 +3,11 @@
 #include "lib/device.h"
 #include "lib/diffusion/from.h"
 #include "lib/diffusion/sample.h"
+#include "lib/diffusion/sink.h"
 #include "lib/labels.h"
-#include "lib/line.h"
 #include "lib/model.h"
 #include "lib/options.h"
 #include "lib/output.h"
-#include "lib/samples/images.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -57,27 +56,50 @@ struct wishes {
 	double guidance, strength;      /* -1: not given */
 };
 
+struct work {
+	const struct dtn_backend *backend;
+	int type;                       /* to compute with */
+	struct dtn_model model;
+	bool averaged;                  /* the weights */
+	float *weights;
+	char hash[17];
+	struct dtn_sampling_graph graph;
+	struct dtn_from from;
+};
+
 /* --- what is wanted --------------------------------------------------------------------------- */
+
+/* Those of the sampler; false: it is another. */
+static bool sampler_option(struct wishes *w, const struct dtn_args *args)
+{
+	struct dtn_sampler_config *c = &w->sampler;
+	const char *name = args->name;
+
+	if (!strcmp(name, "sampler"))
+		c->kind = (enum dtn_sampler_kind)dtn_args_choice(args, DTN_SAMPLERS);
+	else if (!strcmp(name, "steps"))
+		c->steps = (int)dtn_args_int(args, 1, 65536);
+	else if (!strcmp(name, "eta"))
+		c->eta = dtn_args_real(args, 0, 1), w->eta_given = true;
+	else if (!strcmp(name, "spacing"))
+		c->spacing = (enum dtn_spacing)dtn_args_choice(args, DTN_SPACINGS);
+	else if (!strcmp(name, "variance"))
+		c->variance_large = dtn_args_choice(args, VARIANCES), w->variance_given = true;
+	else if (!strcmp(name, "no-clip"))
+		c->clip = false;
+	else
+		return false;
+	return true;
+}
 
 static void one_option(struct wishes *w, const struct dtn_args *args)
 {
 	const char *name = args->name;
 
+	if (sampler_option(w, args))
+		return;
 	if (!strcmp(name, "number"))
 		w->n = (int)dtn_args_int(args, 1, 1000000000);
-	else if (!strcmp(name, "sampler"))
-		w->sampler.kind = (enum dtn_sampler_kind)dtn_args_choice(args, DTN_SAMPLERS);
-	else if (!strcmp(name, "steps"))
-		w->sampler.steps = (int)dtn_args_int(args, 1, 65536);
-	else if (!strcmp(name, "eta"))
-		w->sampler.eta = dtn_args_real(args, 0, 1), w->eta_given = true;
-	else if (!strcmp(name, "spacing"))
-		w->sampler.spacing = (enum dtn_spacing)dtn_args_choice(args, DTN_SPACINGS);
-	else if (!strcmp(name, "variance"))
-		w->variance_given = true,
-		w->sampler.variance_large = dtn_args_choice(args, VARIANCES);
-	else if (!strcmp(name, "no-clip"))
-		w->sampler.clip = false;
 	else if (!strcmp(name, "first"))
 		w->first = dtn_args_natural(args, 0, (uint64_t)1 << 62);
 	else if (!strcmp(name, "trace"))
@@ -134,107 +156,7 @@ static void check_steps(struct wishes *w, const struct dtn_model *model)
 		w->sampler.steps = smaller(T, usual[w->sampler.kind]);
 }
 
-/* --- the result ------------------------------------------------------------------------------- */
-
-static void describe_classes(struct dtn_meta *meta, const struct wishes *w,
-			     const struct dtn_model *model)
-{
-	if (model->unet.classes == 0)
-		return;
-	dtn_meta_set(meta, "sample.guidance", "%.9g", w->guidance);
-	if (w->guidance == 0)
-		return;
-	dtn_meta_set(meta, "labels", "%s", dtn_meta_get(&model->meta, "labels"));
-	dtn_meta_set(meta, "sample.class", "%s", w->class);
-}
-
-static void describe_start(struct dtn_meta *meta, const struct wishes *w,
-			   const struct dtn_from *from)
-{
-	if (!w->from || from->kind == DTN_FROM_NOISE)
-		return;
-	if (from->kind == DTN_FROM_NOISED)
-		dtn_meta_set(meta, "sample.from", "%d", from->t);
-	else
-		dtn_meta_set(meta, "sample.strength", "%.9g", w->strength);
-}
-
-static void describe(struct dtn_meta *meta, const struct wishes *w, const char *hash, uint64_t seed,
-		     bool averaged, int type)
-{
-	dtn_meta_set(meta, "image.layout", "NHWC");
-	dtn_meta_set(meta, "image.range", w->f32 ? "-1,1" : "0,255");
-	dtn_meta_set(meta, "sample.model", "%s", hash);
-	dtn_meta_set(meta, "sample.weights", averaged ? "ema" : "param");
-	dtn_meta_set(meta, "sample.seed", "%llu", (unsigned long long)seed);
-	dtn_meta_set(meta, "sample.first", "%llu", (unsigned long long)w->first);
-	dtn_sampler_describe(&w->sampler, meta);
-	dtn_meta_set(meta, "sample.precision", "%s", dtn_type_name(type));
-	if (w->frames > 1) {
-		dtn_meta_set(meta, "sample.frames", "%d", w->frames);
-		dtn_meta_set(meta, "sample.show", w->trace_x0 ? "x0" : "xt");
-	}
-}
-
-struct sink {
-	struct dtn_writer *writer;
-	struct dtn_shape image;         /* [1,H,W,C] */
-	int type;
-	uint64_t first, n;              /* images */
-	int frames;
-	int32_t *label;                 /* of image i: label[i mod labels]; NULL: none */
-	int labels;
-	uint64_t written;               /* samples, frames counted */
-	double begun;
-	struct dtn_line line;
-};
-
-/* The classes of the next n samples; allocated; NULL: they have none. */
-static int32_t *labels_of(const struct sink *sink, uint32_t n)
-{
-	int32_t *label;
-
-	if (!sink->label)
-		return NULL;
-	label = dtn_alloc(n, sizeof(*label));
-	for (uint32_t k = 0; k < n; k++)
-		label[k] = sink->label[(sink->first + (sink->written + k) / (uint64_t)sink->frames)
-				       % (uint64_t)sink->labels];
-	return label;
-}
-
-static void emit(void *arg, const void *samples, size_t n)
-{
-	struct sink *sink = arg;
-	const struct dtn_shape s = sink->image;
-	const size_t bytes = dtn_shape_count(s) * dtn_type_size(sink->type);
-	const uint32_t most = dtn_images_most(bytes);
-
-	for (size_t at = 0, now; at < n; at += now) {
-		int32_t *label;
-		now = n - at < most ? n - at : most;
-		label = labels_of(sink, (uint32_t)now);
-		dtn_images_write(sink->writer, sink->type, s.dim + 1, (uint32_t)now,
-				 (const char *)samples + at * bytes, label);
-		free(label);
-		sink->written += now;
-	}
-}
-
-static void progress(void *arg, int64_t done, int64_t all)
-{
-	struct sink *sink = arg;
-	double share = (double)done / (double)all, seconds;
-
-	if (!dtn_line_due(&sink->line))
-		return;
-	seconds = dtn_seconds() - sink->begun;
-	dtn_line_show(&sink->line, "%llu images  %.0f %%  %.3g images/s  %s left",
-		      (unsigned long long)sink->n, 100 * share, share * (double)sink->n / seconds,
-		      dtn_clock_text(seconds / share - seconds));
-}
-
-/* --- all of it -------------------------------------------------------------------------------- */
+/* --- what there is to work with --------------------------------------------------------------- */
 
 /* The weights to sample with: averaged ones, where there are any and --raw was not given. */
 static float *read_weights(struct dtn_reader *r, const struct dtn_model *m,
@@ -250,7 +172,7 @@ static float *read_weights(struct dtn_reader *r, const struct dtn_model *m,
 
 /* All classes in turn, unless some are named or the images begin as other images, which might be
  * of any. */
-static void choose_classes(struct sink *sink, struct wishes *w, const struct dtn_model *model,
+static void choose_classes(struct dtn_sink *sink, struct wishes *w, const struct dtn_model *model,
 			   const struct dtn_from *from)
 {
 	const char *dropped = dtn_meta_get(&model->meta, "train.label_dropout");
@@ -292,6 +214,100 @@ static void begin_with(struct wishes *w, struct dtn_from *from, const struct dtn
 	w->n = w->n < 0 ? 64 : w->n;
 }
 
+static void prepare(struct work *k, struct wishes *w, const struct dtn_args *args,
+		    struct dtn_sink *sink)
+{
+	const struct dtn_unet *u = &k->model.unet;
+	struct dtn_reader *reader;
+	int at_once;
+
+	k->backend = dtn_device(w->device);
+	k->type = dtn_precision(k->backend, w->precision, NULL);
+	reader = dtn_model_open(&k->model, args->operands ? args->operand[0] : "-");
+	k->averaged = !w->raw && dtn_model_has(&k->model, DTN_EMA);
+	check_steps(w, &k->model);
+	begin_with(w, &k->from, &k->model);
+	choose_classes(sink, w, &k->model, &k->from);
+	at_once = dtn_sampling_slice(u, k->backend, k->type,
+				     smaller(w->batch ? w->batch : MOST_AT_ONCE, w->n));
+	dtn_sampling_graph(&k->graph, u, k->type, at_once);
+	k->weights = read_weights(reader, &k->model, &k->graph.graph, k->averaged);
+	dtn_reader_close(reader);
+	dtn_model_hash(k->hash, &k->model, &k->graph.graph, k->weights);
+	dtn_say("model %s, %s, %d steps on %s (%s)", k->hash,
+		k->averaged ? "averaged weights" : "raw weights", w->sampler.steps,
+		k->backend->name, k->backend->detail);
+}
+
+static void release(struct work *k)
+{
+	dtn_graph_release(&k->graph.graph);
+	dtn_model_release(&k->model);
+	dtn_from_release(&k->from);
+	free(k->weights);
+}
+
+/* --- the result ------------------------------------------------------------------------------- */
+
+static void describe_classes(struct dtn_meta *meta, const struct wishes *w,
+			     const struct dtn_model *model)
+{
+	if (model->unet.classes == 0)
+		return;
+	dtn_meta_set(meta, "sample.guidance", "%.9g", w->guidance);
+	if (w->guidance == 0)
+		return;
+	dtn_meta_set(meta, "labels", "%s", dtn_meta_get(&model->meta, "labels"));
+	dtn_meta_set(meta, "sample.class", "%s", w->class);
+}
+
+static void describe_start(struct dtn_meta *meta, const struct wishes *w,
+			   const struct dtn_from *from)
+{
+	if (!w->from || from->kind == DTN_FROM_NOISE)
+		return;
+	if (from->kind == DTN_FROM_NOISED)
+		dtn_meta_set(meta, "sample.from", "%d", from->t);
+	else
+		dtn_meta_set(meta, "sample.strength", "%.9g", w->strength);
+}
+
+static void describe(struct dtn_meta *meta, const struct work *k, const struct wishes *w,
+		     uint64_t seed)
+{
+	dtn_meta_set(meta, "image.layout", "NHWC");
+	dtn_meta_set(meta, "image.range", w->f32 ? "-1,1" : "0,255");
+	dtn_meta_set(meta, "sample.model", "%s", k->hash);
+	dtn_meta_set(meta, "sample.weights", k->averaged ? "ema" : "param");
+	dtn_meta_set(meta, "sample.seed", "%llu", (unsigned long long)seed);
+	dtn_meta_set(meta, "sample.first", "%llu", (unsigned long long)w->first);
+	dtn_sampler_describe(&w->sampler, meta);
+	dtn_meta_set(meta, "sample.precision", "%s", dtn_type_name(k->type));
+	if (w->frames > 1) {
+		dtn_meta_set(meta, "sample.frames", "%d", w->frames);
+		dtn_meta_set(meta, "sample.show", w->trace_x0 ? "x0" : "xt");
+	}
+	describe_classes(meta, w, &k->model);
+	describe_start(meta, w, &k->from);
+}
+
+static void begin_segment(struct dtn_sink *sink, struct work *k, const struct wishes *w,
+			  const struct dtn_args *args)
+{
+	const struct dtn_unet *u = &k->model.unet;
+	struct dtn_meta meta = { 0 };
+
+	describe(&meta, k, w, args->seed);
+	if (!args->no_prov)
+		dtn_prov_add(&k->model.prov, args->argc, args->argv,
+			     "--batch= -b= --device= --max-record=", args->operands, args->operand);
+	dtn_write_segment(sink->writer, DTN_SAMPLES, &meta, &k->model.prov);
+	dtn_meta_release(&meta);
+	sink->image = (struct dtn_shape){ 4, { 1, u->height, u->width, u->colours } };
+	sink->first = w->first;
+	sink->n = (uint64_t)w->n;
+}
+
 /* As many workers as processors or -j, but no more than have work; twice as many slices, so
  * that a worker need not wait for a slower one, unless -b wants to save memory. */
 static void share_out(const struct wishes *w, const struct dtn_args *args, int slice, int *workers,
@@ -303,95 +319,43 @@ static void share_out(const struct wishes *w, const struct dtn_args *args, int s
 	*workers = smaller(threads, *slots);
 }
 
-static void make_images(struct sink *sink, const struct wishes *w, const struct dtn_args *args,
-			const struct dtn_backend *backend, const struct dtn_model *model,
-			struct dtn_sampling_graph *g, float *weights, struct dtn_from *from)
+static void make_images(struct dtn_sink *sink, struct work *k, const struct wishes *w,
+			const struct dtn_args *args)
 {
 	struct dtn_schedule schedule;
 	struct dtn_sampler sampler;
 	struct dtn_net net;
 	struct dtn_sampling s = {
-		.graph = g, .net = &net, .sampler = &sampler, .seed = args->seed,
+		.graph = &k->graph, .net = &net, .sampler = &sampler, .seed = args->seed,
 		.first = w->first, .n = w->n, .frames = w->frames, .x0_frames = w->trace_x0,
-		.type = sink->type, .emit = emit, .progress = progress, .arg = sink,
-		.start = from->x, .label = sink->label, .labels = sink->labels,
+		.type = sink->type, .emit = dtn_sink_emit, .progress = dtn_sink_progress,
+		.arg = sink, .start = k->from.x, .label = sink->label, .labels = sink->labels,
 		.guidance = w->guidance
 	};
 	float *param;
 	int workers;
 
-	share_out(w, args, g->slice, &workers, &s.slots);
-	if (backend->queue)
+	share_out(w, args, k->graph.slice, &workers, &s.slots);
+	if (k->backend->queue)
 		workers = s.slots = 1;
-	dtn_schedule_init(&schedule, &model->schedule);
-	dtn_sampler_init(&sampler, &w->sampler, &schedule, model->predict);
+	dtn_schedule_init(&schedule, &k->model.schedule);
+	dtn_sampler_init(&sampler, &w->sampler, &schedule, k->model.predict);
 	if (w->from)
-		dtn_from_begin(from, &sampler, w->strength, args->seed, w->first);
-	param = dtn_on_device(backend, weights, g->graph.params);
-	dtn_net_init(&net, &g->graph, g->prediction, false, backend, workers, param);
+		dtn_from_begin(&k->from, &sampler, w->strength, args->seed, w->first);
+	param = dtn_on_device(k->backend, k->weights, k->graph.graph.params);
+	dtn_net_init(&net, &k->graph.graph, k->graph.prediction, false, k->backend, workers, param);
 	dtn_net_pack(&net);
-	sink->begun = dtn_seconds();
+	dtn_sink_begin(sink);
 	dtn_sample(&s);
-	dtn_line_clear(&sink->line);
+	dtn_sink_end(sink);
 	if (s.strange)
 		dtn_warn("%llu values are no numbers and written as 0",
 			 (unsigned long long)s.strange);
-	dtn_say("%d image%s in %.2f s", w->n, dtn_plural((uint64_t)w->n),
-		dtn_seconds() - sink->begun);
 	dtn_net_release(&net);
-	if (param != weights)
-		backend->free(param);
+	if (param != k->weights)
+		k->backend->free(param);
 	dtn_sampler_release(&sampler);
 	dtn_schedule_release(&schedule);
-}
-
-static void run(struct wishes *w, const struct dtn_args *args, struct sink *sink)
-{
-	const struct dtn_backend *backend = dtn_device(w->device);
-	const int type = dtn_precision(backend, w->precision, NULL);
-	int at_once;
-	struct dtn_sampling_graph g;
-	struct dtn_model model;
-	struct dtn_reader *reader = dtn_model_open(&model, args->operands ? args->operand[0] : "-");
-	const bool averaged = !w->raw && dtn_model_has(&model, DTN_EMA);
-	struct dtn_meta meta = { 0 };
-	struct dtn_from from = { 0 };
-	float *weights;
-	char hash[17];
-
-	check_steps(w, &model);
-	begin_with(w, &from, &model);
-	choose_classes(sink, w, &model, &from);
-	sink->n = (uint64_t)w->n;
-	at_once = dtn_sampling_slice(&model.unet, backend, type,
-				     smaller(w->batch ? w->batch : MOST_AT_ONCE, w->n));
-	dtn_sampling_graph(&g, &model.unet, type, at_once);
-	weights = read_weights(reader, &model, &g.graph, averaged);
-	dtn_reader_close(reader);
-	dtn_model_hash(hash, &model, &g.graph, weights);
-	dtn_say("model %s, %s, %d steps on %s (%s)", hash,
-		averaged ? "averaged weights" : "raw weights", w->sampler.steps, backend->name,
-		backend->detail);
-
-	describe(&meta, w, hash, args->seed, averaged, type);
-	describe_classes(&meta, w, &model);
-	describe_start(&meta, w, &from);
-	if (!args->no_prov)
-		dtn_prov_add(&model.prov, args->argc, args->argv,
-			     "--batch= -b= --device= --max-record=", args->operands, args->operand);
-	sink->image = (struct dtn_shape){
-		4, { 1, model.unet.height, model.unet.width, model.unet.colours }
-	};
-	dtn_write_segment(sink->writer, DTN_SAMPLES, &meta, &model.prov);
-	make_images(sink, w, args, backend, &model, &g, weights, &from);
-	dtn_write_end(sink->writer);
-
-	dtn_meta_release(&meta);
-	dtn_graph_release(&g.graph);
-	dtn_model_release(&model);
-	dtn_from_release(&from);
-	free(weights);
-	free(sink->label);
 }
 
 int main(int argc, char **argv)
@@ -401,7 +365,8 @@ int main(int argc, char **argv)
 	};
 	struct dtn_output out;
 	struct dtn_args args;
-	struct sink sink = { 0 };
+	struct dtn_sink sink = { 0 };
+	struct work work = { 0 };
 
 	dtn_begin(argv);
 	dtn_args_begin(&args, &command, argc, argv);
@@ -413,9 +378,12 @@ int main(int argc, char **argv)
 	sink.writer = dtn_writer_open(&out, args.level);
 	sink.type = w.f32 ? DTN_F32 : DTN_U8;
 	sink.frames = w.frames;
-	sink.first = w.first;
-	dtn_line_init(&sink.line);
-	run(&w, &args, &sink);
+	prepare(&work, &w, &args, &sink);
+	begin_segment(&sink, &work, &w, &args);
+	make_images(&sink, &work, &w, &args);
+	dtn_write_end(sink.writer);
+	release(&work);
+	free(sink.label);
 	dtn_writer_close(sink.writer);
 	dtn_output_commit(&out);
 	return DTN_OK;
