@@ -184,7 +184,7 @@ static void write_images(enum dtn_kind kind, int level, int records)
 	dtn_write_segment(w, kind, &meta, NULL);
 	dtn_meta_release(&meta);
 	for (int k = 0; k < records; k++) {
-		char name[16];
+		char name[24];
 		struct dtn_tensor t[2];
 		struct dtn_record r = { .samples = 10, .tensors = 2, .tensor = t };
 		snprintf(name, sizeof(name), "image%d", kind == DTN_MODEL ? k : 0);
