@@ -290,6 +290,8 @@ char *dtn_escape(const char *text, size_t length)
 
 const char *dtn_plural(uint64_t n) { return n == 1 ? "" : "s"; }
 
+int64_t dtn_ceil_div(int64_t a, int64_t b) { return a / b + (a % b != 0); }
+
 double dtn_seconds(void)
 {
 	struct timespec now;

@@ -89,6 +89,8 @@ char *dtn_escape(const char *text, size_t length);
 
 const char *dtn_plural(uint64_t n);     /* "s", but "" of one */
 
+int64_t dtn_ceil_div(int64_t a, int64_t b);     /* a / b, rounded up; a >= 0, b > 0 */
+
 double dtn_seconds(void);               /* monotonic clock */
 int dtn_cores(void);                    /* processors this process may run on */
 

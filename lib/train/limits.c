@@ -84,11 +84,6 @@ void dtn_limits_settle(struct dtn_limits *l, const struct dtn_training *job,
 		dtn_usage("--lr-decay wants to know the end: --steps, --epochs or --time");
 }
 
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-	return a / b + (a % b != 0);
-}
-
 void dtn_limits_complete(struct dtn_limits *l, const struct dtn_training *job, int64_t epoch,
 			 int64_t images)
 {
@@ -97,7 +92,7 @@ void dtn_limits_complete(struct dtn_limits *l, const struct dtn_training *job, i
 
 		if (job->epochs > INT64_MAX / epoch)
 			dtn_usage("--epochs %lld: too many", (long long)job->epochs);
-		steps = ceil_div(job->epochs * epoch, images);
+		steps = dtn_ceil_div(job->epochs * epoch, images);
 		if (!l->steps || steps < l->steps)
 			l->steps = steps;
 	}

@@ -188,16 +188,11 @@ static void match_noise(struct dtn_session *s)
 	dtn_schedule_release(&schedule);
 }
 
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-	return a / b + (a % b != 0);
-}
-
 /* Steps between validations: an epoch, but enough for training to take most of the time. */
 static int64_t validate_every(const struct dtn_session *s)
 {
-	int64_t images = s->trainer.images, epoch = ceil_div(s->trainer.split.trains, images);
-	int64_t rarely = ceil_div(TRAINED_EACH * (int64_t)s->validator.evaluations, images);
+	int64_t images = s->trainer.images, epoch = dtn_ceil_div(s->trainer.split.trains, images);
+	int64_t rarely = dtn_ceil_div(TRAINED_EACH * (int64_t)s->validator.evaluations, images);
 
 	return s->job->val_every ? s->job->val_every : epoch > rarely ? epoch : rarely;
 }
