@@ -188,11 +188,6 @@ void dtn_sampler_begin_at(struct dtn_sampler *s, int t)
 	free(all);
 }
 
-bool dtn_sampler_noisy(const struct dtn_sampler *s, int i)
-{
-	return next_t(s, i) >= 0 && step_at(s, i).noise > 0;
-}
-
 /* A NaN stays one. */
 static inline float clipped(float x, float bound)
 {
@@ -212,8 +207,16 @@ void dtn_sampler_coefficients(const struct dtn_sampler *s, int i, struct dtn_coe
 	*c = (struct dtn_coefficients){
 		.cx = (float)x0.x, .co = (float)x0.output, .bound = s->config.clip ? 1 : INFINITY,
 		.x0 = (float)to.x0, .x = (float)to.x, .x0_before = (float)to.x0_before,
-		.noise = dtn_sampler_noisy(s, i) ? (float)to.noise : 0, .t = s->t[i]
+		.noise = next_t(s, i) >= 0 ? (float)to.noise : 0, .t = s->t[i]
 	};
+}
+
+bool dtn_sampler_noisy(const struct dtn_sampler *s, int i)
+{
+	struct dtn_coefficients c;
+
+	dtn_sampler_coefficients(s, i, &c);
+	return c.noise > 0;
 }
 
 void dtn_sampler_x0(const struct dtn_sampler *s, int i, float *x0, const float *x,
