@@ -78,16 +78,21 @@ static double fixture(struct dtn_sampler_config config, double beta_first, enum 
 	return sum;
 }
 
+static void sum_is(double want, struct dtn_sampler_config c, double beta_first,
+		   enum dtn_predict predict, const char *name)
+{
+	check(near(fixture(c, beta_first, predict), want, 1e-3), name, "not diffusers' sum");
+}
+
 static void test_fixtures(void)
 {
 	struct dtn_sampler_config c = {
 		.kind = DTN_DDIM, .steps = 10, .spacing = DTN_LEADING, .clip = true
 	};
 
-	check(near(fixture(c, 1e-4, DTN_EPS), 172.0067, 1e-3), "DDIM, eps", "not diffusers' sum");
-	check(near(fixture(c, 1e-4, DTN_V), 52.5302, 1e-3), "DDIM, v", "not diffusers' sum");
-	check(near(fixture(c, 0.01, DTN_EPS), 149.8295, 1e-3), "DDIM, other betas",
-	      "not diffusers' sum");
+	sum_is(172.0067, c, 1e-4, DTN_EPS, "DDIM, eps");
+	sum_is(52.5302, c, 1e-4, DTN_V, "DDIM, v");
+	sum_is(149.8295, c, 0.01, DTN_EPS, "DDIM, other betas");
 }
 
 /* DDIMScheduler (diffusers 0.42.1) in f64, with use_clipped_model_output=True, since eps follows
@@ -98,15 +103,11 @@ static void test_clipped_fixtures(void)
 		.kind = DTN_DDIM, .steps = 10, .spacing = DTN_TRAILING, .clip = true
 	};
 
-	check(near(fixture(c, 1e-4, DTN_EPS), 170.0350, 1e-3), "clipped DDIM, eps",
-	      "not diffusers' sum");
-	check(near(fixture(c, 1e-4, DTN_V), 51.0755, 1e-3), "clipped DDIM, v",
-	      "not diffusers' sum");
-	check(near(fixture(c, 0.01, DTN_EPS), 116.4642, 1e-3), "clipped DDIM, other betas",
-	      "not diffusers' sum");
+	sum_is(170.0350, c, 1e-4, DTN_EPS, "clipped DDIM, eps");
+	sum_is(51.0755, c, 1e-4, DTN_V, "clipped DDIM, v");
+	sum_is(116.4642, c, 0.01, DTN_EPS, "clipped DDIM, other betas");
 	c.clip = false;
-	check(near(fixture(c, 0.01, DTN_EPS), 116.5088, 1e-3), "DDIM, nothing clipped",
-	      "not diffusers' sum");
+	sum_is(116.5088, c, 0.01, DTN_EPS, "DDIM, nothing clipped");
 }
 
 /* DPMSolverMultistepScheduler (diffusers 0.42.1) with trailing steps, which end at sigma 0; eps and
@@ -115,15 +116,11 @@ static void test_dpm_fixtures(void)
 {
 	struct dtn_sampler_config c = { .kind = DTN_DPM, .steps = 10, .spacing = DTN_TRAILING };
 
-	check(near(fixture(c, 1e-4, DTN_EPS), 185.2648, 1e-3), "DPM-Solver++, eps",
-	      "not diffusers' sum");
-	check(near(fixture(c, 1e-4, DTN_X0), 727.4620, 1e-3), "DPM-Solver++, x0",
-	      "not diffusers' sum");
-	check(near(fixture(c, 0.01, DTN_EPS), 117.9217, 1e-3), "DPM-Solver++, other betas",
-	      "not diffusers' sum");
+	sum_is(185.2648, c, 1e-4, DTN_EPS, "DPM-Solver++, eps");
+	sum_is(727.4620, c, 1e-4, DTN_X0, "DPM-Solver++, x0");
+	sum_is(117.9217, c, 0.01, DTN_EPS, "DPM-Solver++, other betas");
 	c.steps = 25;
-	check(near(fixture(c, 1e-4, DTN_V), 83.0499, 1e-3), "DPM-Solver++, v",
-	      "not diffusers' sum");
+	sum_is(83.0499, c, 1e-4, DTN_V, "DPM-Solver++, v");
 }
 
 /* --- the coefficients of a step --------------------------------------------------------------- */
