@@ -36,6 +36,36 @@ expected() {
 	}'
 }
 
+# chromium_sees FILE: width, height, frames and how often they are shown; for each frame a line, how many
+# thousandths of a second it stays and its pixels, RGBA.  A page is printed when all of it is there:
+# the inner one is opened until then.
+chromium_sees() {
+	cat > page.html <<-END
+	<pre id=said></pre><iframe id=inner></iframe><script>
+	inner.contentDocument.open()
+	async function look() {
+		const data = Uint8Array.from(atob("$(base64 -w 0 "$1")"), c => c.charCodeAt(0))
+		const film = new ImageDecoder({type: "image/png", data, colorSpaceConversion: "none"})
+		await film.tracks.ready
+		await film.completed
+		const track = film.tracks.selectedTrack
+		for (let i = 0; i < track.frameCount; i++) {
+			const {image} = await film.decode({frameIndex: i})
+			const pixels = new Uint8Array(image.displayWidth * image.displayHeight * 4)
+			await image.copyTo(pixels, {format: "RGBA"})
+			if (i == 0)
+				said.append([image.displayWidth, image.displayHeight, track.frameCount,
+					track.repetitionCount].join(" "), "\n")
+			said.append([image.duration / 1000, ...pixels].join(" "), "\n")
+		}
+	}
+	look().catch(e => said.append(e)).then(() => document.body.replaceChildren(said))
+	</script>
+	END
+	timeout 60 chromium --headless --no-sandbox --disable-gpu --user-data-dir=profile --dump-dom \
+		"file://$PWD/page.html" 2> err | sed 's/<[^>]*>//g; /^$/d'
+}
+
 @test "each frame is a grid of all trajectories" {
 	stream -n 15 -s 4x3x1 -m sample.frames=3 > s
 	dtn-png --animate s > a.png
@@ -90,6 +120,22 @@ expected() {
 	unpng -t b.png | grep -x 'x.place=Zürich'
 	dtn-png --animate --no-prov s > c.png
 	same "nothing said" "" "$(unpng -t c.png)"
+}
+
+@test "Chromium sees the same" {
+	local channels
+	command -v chromium > /dev/null || skip "no chromium"
+	for channels in 1 3; do
+		stream -n 15 -s 5x4x$channels -m sample.frames=3 | dtn-png --animate --fps 7 --scale 2 > a.png
+		# its clock counts whole thousandths
+		unapng a.png | awk '
+			NR == 1 { printf "%d %d %d Infinity", $1, $2, $4; next }
+			/^frame/ { split($2, part, "/"); printf "\n%d", 1000 * part[1] / part[2]; next }
+			{ for (i = 1; i <= NF; i += n) printf " %d %d %d 255", $i, $(i + (n > 1)), $(i + 2 * (n > 1)) }
+			END { print "" }' n=$channels > expected
+		chromium_sees a.png > found
+		cmp expected found || fail "it sees: $(cut -c 1-200 found err)"
+	done
 }
 
 @test "--fps" {
