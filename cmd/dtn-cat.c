@@ -22,12 +22,13 @@ static const struct dtn_option options[] = {
 	{ "shuffle", 0, "SEED", "in a random order that follows from SEED" },
 	{ "skip", 0, "N", "without the first N" },
 	{ "head", 0, "N", "N at most" },
-	{ "split", 0, "FRACTION", "this part of them to the first -o, the others to the second" },
+	{ "split", 0, "FRACTION", "this part of them to -o, the others to -O" },
 	{ "max-mem", 0, "SIZE", "keep SIZE bytes of samples in memory, more in $TMPDIR"
 	  " (default: half of the memory)" },
 	{ "level", 'z', "LEVEL", "compress everything anew: zstd level, -5 to 19; 0: none" },
 	{ "no-prov", 0, NULL, "do not record this command in the output" },
 	{ "output", 'o', "FILE", "write to FILE, which appears only complete" },
+	{ "rest", 'O', "FILE", "what --split leaves, as a second -o would" },
 	{ "force", 0, NULL, "write binary data even to a terminal" },
 	{ NULL, 0, NULL, NULL }
 };
@@ -45,8 +46,7 @@ struct job {
 	bool shuffle, split, encode, selects, force;
 	uint64_t seed, skip, head, memory;
 	double fraction;
-	const char *target[2];
-	int targets;
+	const char *target[2];          /* -o and -O */
 
 	struct dtn_reader *in;
 	struct dtn_output out[2];
@@ -75,6 +75,13 @@ static void add_classes(struct job *job, const char *text)
 	free(name);
 }
 
+static void add_target(struct job *job, int k)
+{
+	if (job->target[k])
+		dtn_usage("more than two outputs");
+	job->target[k] = job->args.value;
+}
+
 static void one_option(struct job *job, const char *name)
 {
 	struct dtn_args *a = &job->args;
@@ -100,10 +107,10 @@ static void one_option(struct job *job, const char *name)
 		a->no_prov = true;
 	} else if (!strcmp(name, "force")) {
 		job->force = true;
+	} else if (!strcmp(name, "rest")) {
+		add_target(job, 1);
 	} else {
-		if (job->targets == 2)
-			dtn_usage("more than two outputs");
-		job->target[job->targets++] = a->value;
+		add_target(job, job->target[0] != NULL);
 	}
 }
 
@@ -125,9 +132,9 @@ static void parse(struct job *job, int argc, char **argv)
 	job->memory = dtn_memory() / 2;
 	while ((name = dtn_args_next(&job->args)))
 		one_option(job, name);
-	if (job->split && job->targets != 2)
-		dtn_usage("--split wants -o FILE twice");
-	if (!job->split && job->targets > 1)
+	if (job->split && !(job->target[0] && job->target[1]))
+		dtn_usage("--split wants -o FILE and -O FILE");
+	if (!job->split && job->target[1])
 		dtn_usage("two outputs are for --split");
 	if (job->split && same_target(job->target[0], job->target[1]))
 		dtn_usage("--split to the same file twice: %s", job->target[0]);
@@ -142,8 +149,9 @@ static void begin(struct job *job, struct dtn_writer *out, struct dtn_meta *meta
 		  struct dtn_prov *prov, uint32_t chunk_size, bool changed)
 {
 	if (changed && !job->args.no_prov)
-		dtn_prov_add(prov, job->args.argc, job->args.argv, "--max-mem= --max-record=",
-			     job->args.operands, job->args.operand);
+		dtn_prov_add(prov, job->args.argc, job->args.argv,
+			     "--max-mem= --max-record= -O= --rest=", job->args.operands,
+			     job->args.operand);
 	dtn_writer_chunk_size(out, chunk_size);
 	dtn_write_segment(out, DTN_SAMPLES, meta, prov);
 }

@@ -31,7 +31,7 @@ cars.dtn: cars-train.dtn cars-val.dtn
 		--log cars.tsv -o $@ cars-train.dtn
 
 cars-train.dtn cars-val.dtn &: cars-images.dtn
-	dtn-cat --shuffle 1 --split 0.9 -o cars-train.dtn -o cars-val.dtn $<
+	dtn-cat --shuffle 1 --split 0.9 -o cars-train.dtn -O cars-val.dtn $<
 
 cars-images.dtn: $(IMAGES)
 	dtn-load -s $(SIZE) --skip-bad -o $@ $<

@@ -198,19 +198,26 @@ held() {
 }
 
 @test "--split divides all, in order, rounded" {
-	local f n
+	local f n o
 	stream -n 7 -s 4x4x1 -l > s
 	for f in 0:0 1:7 0.5:4 0.85:6 0.07:0 0.08:1 1e-9:0; do
 		n=${f#*:} f=${f%:*}
-		dtn-cat --split $f -o a -o b s
+		dtn-cat --split $f -o a -O b s
 		same "first of $f" $n "$(count a)"
 		same "second of $f" $((7 - n)) "$(count b)"
 		dtn-cat --no-prov a b > both
 		cmp <(images both) <(images s)
 		cmp <(labels both) <(labels s)
 	done
-	dtn-cat --split 0.5 -o - -o b s > a
+	dtn-cat --split 0.5 -o - -O b s > a
 	same samples 4 "$(count a)"
+	for o in "-O y -o x" "-o x -o y" "--rest y --output x"; do
+		rm -f x y
+		# shellcheck disable=SC2086
+		dtn-cat --split 0.5 $o s
+		cmp a x
+		cmp b y
+	done
 	dtn-cat --shuffle 5 s > x
 	dtn-cat --shuffle 5 --split 0.5 -o a -o b s
 	same order "$(numbers x)" "$(numbers a) $(numbers b)"
@@ -331,7 +338,7 @@ list" "$(cat err)"
 	same "plain" stream "$(dtn-cat s | runs -)"
 	same "--head" "$(printf '%s\n' stream 'dtn-cat --head 3')" "$(dtn-cat --head 3 -j 2 s | runs -)"
 	same "--no-prov" stream "$(dtn-cat --head 3 --no-prov s | runs -)"
-	dtn-cat --max-mem 1M --split 0.5 -o a -o b s
+	dtn-cat --max-mem 1M --split 0.5 -o a -O b s
 	same "--split" "$(printf '%s\n' stream 'dtn-cat --split 0.5')" "$(runs b)"
 }
 
@@ -382,11 +389,15 @@ list" "$(cat err)"
 
 @test "options that cannot be" {
 	stream > s
-	fails 2 '^dtn-cat: --split wants -o FILE twice$' dtn-cat --split 0.5 s
-	fails 2 '^dtn-cat: --split wants -o FILE twice$' dtn-cat --split 0.5 -o a s
+	fails 2 '^dtn-cat: --split wants -o FILE and -O FILE$' dtn-cat --split 0.5 s
+	fails 2 '^dtn-cat: --split wants -o FILE and -O FILE$' dtn-cat --split 0.5 -o a s
+	fails 2 '^dtn-cat: --split wants -o FILE and -O FILE$' dtn-cat --split 0.5 -O a s
 	fails 2 '^dtn-cat: two outputs are for --split$' dtn-cat -o a -o b s
+	fails 2 '^dtn-cat: two outputs are for --split$' dtn-cat -O b s
+	fails 2 '^dtn-cat: more than two outputs$' dtn-cat --split 0.5 -o a -O b -o c s
+	fails 2 '^dtn-cat: more than two outputs$' dtn-cat --split 0.5 -O a -O b s
 	fails 2 '^dtn-cat: more than two outputs$' dtn-cat --split 0.5 -o a -o b -o c s
-	fails 2 'to the same file twice' dtn-cat --split 0.5 -o a -o a s
+	fails 2 'to the same file twice' dtn-cat --split 0.5 -o a -O a s
 	fails 2 'to the same file twice' dtn-cat --split 0.5 -o - -o - s
 	: > a
 	ln a b
