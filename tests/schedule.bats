@@ -69,6 +69,10 @@ golden() {
 		golden "$(($1 - 1)) 4 $3" --schedule linear -T "$1"
 	done
 	golden "511 4 0.005626,511 5 0.0750" -q --schedule linear -T 512 --beta 1e-4,0.02
+	golden "99 4 .4938436,199 4 6.1e-8" --schedule cosine -T 200
+	golden "149 4 .4938436,299 4 2.7e-8" --schedule cosine -T 300
+	golden "255 4 .4938436,511 4 9.3e-9" --schedule cosine -T 512
+	golden "1999 4 .4938436,3999 4 1.5e-10" --schedule cosine -T 4000
 }
 
 @test "two names of one schedule, and short ones of options" {
