@@ -5,16 +5,6 @@ load common
 
 setup() { cd "$BATS_TEST_TMPDIR"; }
 
-# The address sanitizer reserves more than any limit allows, and is slow.
-sanitized() { [[ $BIN == */san/* ]]; }
-
-# limited SECONDS MIB COMMAND...: with so much processor time and memory
-limited() {
-	local limits=("--cpu=$1" "--as=$(($2 << 20))")
-	shift 2
-	if sanitized; then "$@"; else prlimit "${limits[@]}" "$@"; fi
-}
-
 # The elements of a tensor, as bytes and as numbers.
 images() { dtn-info --dump image "$1"; }
 labels() { dtn-info --dump label "$1" | od -An -v -td4 -w4 | tr -d ' '; }

@@ -30,6 +30,27 @@ unpng() { "$TOOLS/unpng" "$@"; }
 # either SHORT LONG: how much is tried by `make check`, and by `make check-long`
 either() { if [ -n "${LONG-}" ]; then echo "$2"; else echo "$1"; fi; }
 
+# The programs are watched by a sanitizer, which reserves more address space than a limit allows, holds
+# on to what was freed, and is slow.
+sanitized() { [[ $BIN == */san/* || $BIN == */tsan/* ]]; }
+
+# unsanitized WHY: the rest of a test is not for programs that a sanitizer watches
+unsanitized() { ! sanitized || skip "$1"; }
+
+# limited SECONDS MIB COMMAND...: with so much processor time and address space.  With the address
+# sanitizer, a single allocation cannot be larger, and the program is ended soon after all of its memory
+# is; 64 MiB are the sanitizer's own, and the time is five times as long.
+limited() {
+	local seconds=$1 mib=$2
+	shift 2
+	if sanitized; then
+		local ours=max_allocation_size_mb=$mib:hard_rss_limit_mb=$((mib + 64)):quarantine_size_mb=16
+		ASAN_OPTIONS=${ASAN_OPTIONS-}:$ours prlimit --cpu=$((5 * seconds)) "$@"
+	else
+		prlimit --cpu="$seconds" --as=$((mib << 20)) "$@"
+	fi
+}
+
 # flip I FROM TO: a copy in which one bit of byte I is another
 flip() {
 	local byte

@@ -95,16 +95,17 @@ well_said() {
 	! LC_ALL=C grep -qP '[^\x20-\x7e\n]' e || fail "unprintable: $(cat -v e)"
 }
 
-# Each program gets a third of the cases (in the long tests all), dtn-info (in format.bats) all of
-# them.  The limits are on processor time and memory; threads want address space for their stacks.
+# Each program gets a third of the cases (in the long tests, and with a sanitizer, all), dtn-info (in
+# format.bats) all of them.  Threads want address space for their stacks.
 hostile() {
-	local name message found step n=${#1} most=262144
+	local name message found step n=${#1} most=256
 	step=$(either 3 1)
-	[ $out != file ] || most=1048576
+	! sanitized || step=1
+	[ $out != file ] || most=1024
 	while IFS=$'\t' read -r -u 3 name message; do
 		n=$((n + 1)) found=0
 		((n % step == 0)) || continue
-		(ulimit -v $most -t 2; result "$1" "$D/hostile/$name.dtn") || found=$?
+		with="limited 2 $most" result "$1" "$D/hostile/$name.dtn" || found=$?
 		if [ $found != 0 ]; then
 			same "status with $name: $(cat e)" 3 $found
 			well_said "$1"
@@ -150,7 +151,10 @@ little_memory() {
 	# A table takes less than a step from one size to the next.
 	((said)) || [ "$1" = dtn-schedule ] || fail "memory was never short"
 }
-@test "50: little address space" { each all little_memory; }
+@test "50: little address space" {
+	unsanitized "a sanitizer wants more of it"
+	each all little_memory
+}
 
 no_memory() {
 	local n part found=0 failed=0
@@ -169,7 +173,10 @@ no_memory() {
 	same "status at the end" 0 $found
 	((failed > 1)) || fail "only $failed allocations"
 }
-@test "50: any allocation may fail" { each all no_memory; }
+@test "50: any allocation may fail" {
+	unsanitized "the allocations are the sanitizer's"
+	each all no_memory
+}
 
 # injected PROGRAM FAULT PATTERN [STRACE OPTION]...: f stays old, and the reason is told
 injected() {
@@ -238,4 +245,7 @@ valgrind_clean() {
 		fail "left open: $(cat log)"
 	fi
 }
-@test "52: valgrind finds nothing" { each all valgrind_clean; }
+@test "52: valgrind finds nothing" {
+	unsanitized "the sanitizer is in its place"
+	each all valgrind_clean
+}
