@@ -668,6 +668,15 @@ bin2 bin3 bin4 bin5 bin6 bin7 bin8 bin9" "$(head -n 1 log | tr '\t' ' ')"
 	same "of many images" "15 16" "$(validated)"
 }
 
+@test "a run that ends before a validation says that it keeps no best model" {
+	fails 0 '^dtn-train: warning: a.best is not written: the first validation was due after step 3 \(--val-every\)$' \
+		train --steps 2 --val 0.2 --val-every 3 --keep-best -o a "$G"
+	[ ! -e a.best ]
+	train --steps 3 --val 0.2 --val-every 3 --keep-best -o a "$G" 2> err
+	[ ! -s err ]
+	[ -e a.best ]
+}
+
 @test "--val takes a number for a part and all else for a stream" {
 	local name
 	stream -n 20 -s 8x8x1 > s

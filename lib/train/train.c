@@ -232,6 +232,9 @@ void dtn_train(const struct dtn_training *job, const struct dtn_settings *wanted
 	if (s->progress.line.terminal)
 		dtn_progress_say(&s->progress);
 	save(s, s->store.target);
+	if (job->keep_best && s->trainer.counters.step < s->val_every)
+		dtn_warn("%s is not written: the first validation was due after step %lld "
+			 "(--val-every)", s->store.best, (long long)s->val_every);
 	dtn_store_finish(&s->store);
 	dtn_log_close(&s->log);
 	dtn_session_release(s);
