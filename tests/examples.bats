@@ -46,12 +46,13 @@ run_page() {
 	bash -eu -o pipefail -x example
 }
 
-# Half an hour of training becomes two steps, an hour three.
+# Half an hour of training becomes two steps, an hour three; with a sanitizer, sampling takes five.
 @test "README, first steps" {
 	local words='s/--time 30m/--steps 2/; s/--time 60m/--steps 3/'
 	sed -n '/^## First steps/,/^##* What/{/^    dtn-/p}' "$ROOT/README.md" | sed "$words" > example
 	same "commands" 3 "$(wc -l < example)"
 	same "long ones" 2 "$(grep -c -- '--steps' example)"
+	! sanitized || sed -i 's/dtn-sample/& --steps 5/' example
 	bash -eu -o pipefail -x example
 	same "size of the picture" "398 398 3" "$(unpng out.png | head -n 1)"
 }

@@ -54,6 +54,11 @@ setup() {
 	SCRIPTS=$DATA/scripts
 }
 
+# Scripts have a long form and a quick one, which runs the same programs.  Attention in the long ones takes
+# minutes with a sanitizer.
+FORMS=("" --quick)
+! sanitized || FORMS=(--quick)
+
 # script NAME ARGUMENT...: it says first how long it will take
 script() {
 	local name=$1
@@ -77,7 +82,7 @@ said_of() { dtn-info --json "$2" | jq -r ".meta[\"$1\"]"; }
 
 @test "mnist" {
 	local form
-	for form in "" --quick; do
+	for form in "${FORMS[@]}"; do
 		# shellcheck disable=SC2086
 		script mnist $form "$DATA/digits"
 		same "rows of the log" 5 "$(wc -l < mnist.tsv)"
@@ -119,7 +124,7 @@ said_of() { dtn-info --json "$2" | jq -r ".meta[\"$1\"]"; }
 
 @test "cifar10-cars" {
 	local form
-	for form in "" --quick; do
+	for form in "${FORMS[@]}"; do
 		# shellcheck disable=SC2086
 		script cifar10-cars $form "$DATA/cifar"
 		same "cars" 10 "$(dtn-info --json cifar-data.dtn | jq .samples)"
@@ -135,7 +140,7 @@ said_of() { dtn-info --json "$2" | jq -r ".meta[\"$1\"]"; }
 
 @test "fashion-mnist" {
 	local form
-	for form in "" --quick; do
+	for form in "${FORMS[@]}"; do
 		# shellcheck disable=SC2086
 		script fashion-mnist $form "$DATA/digits"
 		shows "466 466 1" clothes.png

@@ -735,6 +735,7 @@ apart() { paste "$1" "$2" | awk '{ d += ($1 - $2) ^ 2 } END { printf "%.1f\n", s
 
 @test "training on clothes lowers the loss and makes clothes, and does not without a rate" {
 	local images=/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz rate loss
+	unsanitized "many steps, of which none is new to a sanitizer"
 	[ -e $images ] || skip "no Fashion-MNIST (Debian's dataset-fashion-mnist)"
 	dtn-load -s 12 --limit 1000 $images > clothes.dtn
 	pixel_means clothes.dtn > real
