@@ -156,6 +156,17 @@ struct dtn_output;
  * level: zstd's, -5 .. 19; 0 stores. */
 struct dtn_writer *dtn_writer_open(struct dtn_output *output, int level);
 
+/* Threads of the program's that may compress, too: each(pool, jobs, job, arg) calls
+ * job(arg, worker, i) once for every i < jobs, on n threads at most, each with its own worker < n,
+ * and returns when all are done.  The stream's bytes do not depend on them. */
+struct dtn_threads {
+	int n;
+	void (*each)(void *pool, int jobs, void (*job)(void *arg, int worker, int i),
+		     void *arg);
+	void *pool;
+};
+void dtn_writer_share(struct dtn_writer *, const struct dtn_threads *);
+
 /* The chunk size of the segments that follow, default 1 MiB.  A program that copies chunks as they
  * are sets it to their stream's. */
 void dtn_writer_chunk_size(struct dtn_writer *, uint32_t size);

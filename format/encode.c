@@ -1,41 +1,69 @@
-/* encode.c -- compress one chunk, or put it into a zstd frame as it is.
+/* encode.c -- compress chunks, or put them into zstd frames as they are, several at a time.
  *
- * Level 0 is our own: raw blocks in a frame that zstd reads like any other.  It costs a copy and a
- * checksum, for pipes that are faster than a compressor.
+ * Level 0 is our own: raw blocks in a frame that zstd reads like any other.  It costs a checksum,
+ * for pipes that are faster than a compressor; the blocks stay where the caller has them.
  */
-#include "format/frame.h"
+#include "format/encode.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <zstd.h>
 
-enum { BLOCK = 1 << 17 };       /* the largest block of a zstd frame */
+enum { AT_A_TIME = 8 };         /* chunks; a record of 4 MiB has four */
 
-struct dtn_encoder {
-	int level;
+/* What one thread keeps from chunk to chunk. */
+struct coder {
 	ZSTD_CCtx *context;
 	uint8_t *filtered;
 	uint32_t size;
 };
+
+struct dtn_encoder {
+	int level;
+	struct dtn_threads threads;
+	struct coder *coder;            /* [threads.n] */
+	struct dtn_coded *coded;        /* [AT_A_TIME] */
+};
+
+static void no_threads(void *pool, int n, void (*job)(void *, int, int), void *arg)
+{
+	(void)pool;
+	for (int i = 0; i < n; i++)
+		job(arg, 0, i);
+}
 
 struct dtn_encoder *dtn_encoder_open(int level)
 {
 	struct dtn_encoder *e = dtn_alloc(1, sizeof(*e));
 
 	e->level = level;
-	e->context = ZSTD_createCCtx();
-	if (!e->context)
-		dtn_die(DTN_ENV, "out of memory");
-	ZSTD_CCtx_setParameter(e->context, ZSTD_c_compressionLevel, level);
-	ZSTD_CCtx_setParameter(e->context, ZSTD_c_checksumFlag, 1);
-	ZSTD_CCtx_setParameter(e->context, ZSTD_c_contentSizeFlag, 1);
+	e->threads = (struct dtn_threads){ 1, no_threads, NULL };
+	e->coder = dtn_alloc(1, sizeof(*e->coder));
+	e->coded = dtn_alloc(AT_A_TIME, sizeof(*e->coded));
 	return e;
+}
+
+static void drop_coders(struct dtn_encoder *e)
+{
+	for (int i = 0; i < e->threads.n; i++) {
+		ZSTD_freeCCtx(e->coder[i].context);
+		free(e->coder[i].filtered);
+	}
+	free(e->coder);
+}
+
+void dtn_encoder_share(struct dtn_encoder *e, const struct dtn_threads *threads)
+{
+	drop_coders(e);
+	e->threads = *threads;
+	e->coder = dtn_alloc((size_t)threads->n, sizeof(*e->coder));
 }
 
 void dtn_encoder_close(struct dtn_encoder *e)
 {
-	ZSTD_freeCCtx(e->context);
-	free(e->filtered);
+	drop_coders(e);
+	for (int i = 0; i < AT_A_TIME; i++)
+		free(e->coded[i].compressed);
+	free(e->coded);
 	free(e);
 }
 
@@ -88,53 +116,126 @@ static uint64_t xxh64(const uint8_t *p, size_t n)
 	return h ^ h >> 32;
 }
 
-/* --- frames ------------------------------------------------------------------------------- */
+/* --- a frame that stores ------------------------------------------------------------------ */
+
+static void add_piece(struct dtn_coded *k, const void *from, size_t n)
+{
+	k->piece[k->pieces++] = (struct iovec){ (void *)from, n };
+}
 
 /* Frame header (one segment, checksum, 4 bytes of content size), raw blocks, checksum. */
-size_t dtn_store(uint8_t *to, const uint8_t *from, uint32_t n)
+static void store(struct dtn_coded *k, const uint8_t *from, uint32_t n)
 {
-	uint8_t *p = to + 9;
+	uint8_t *p = k->head + 9, *begin = k->head;
 
-	dtn_put32(to, DTN_ZSTD_MAGIC);
-	to[4] = 0xa4;
-	dtn_put32(to + 5, n);
-	for (uint32_t at = 0; at < n; at += BLOCK) {
-		uint32_t size = n - at < BLOCK ? n - at : BLOCK, last = at + size == n;
-		dtn_put32(p, last | size << 3);
-		memcpy(p + 3, from + at, size);
-		p += 3 + size;
+	dtn_put32(k->head, DTN_ZSTD_MAGIC);
+	k->head[4] = 0xa4;
+	dtn_put32(k->head + 5, n);
+	for (uint32_t at = 0; at < n; at += DTN_BLOCK) {
+		uint32_t size = n - at < DTN_BLOCK ? n - at : DTN_BLOCK, last = at + size == n;
+		dtn_put16(p, last | size << 3);
+		p[2] = (uint8_t)(size >> 13);
+		p += 3;
+		add_piece(k, begin, (size_t)(p - begin));
+		add_piece(k, from + at, size);
+		begin = p;
 	}
 	dtn_put32(p, (uint32_t)xxh64(from, n));
-	return (size_t)(p + 4 - to);
+	add_piece(k, p, 4);
+	k->chunk.codec = 1;
+	k->chunk.stored = (uint32_t)(p + 4 - k->head) + n;
 }
 
-static const void *filtered(struct dtn_encoder *e, const struct dtn_tensor *t,
-			    const struct dtn_chunk *c, const void *from)
+const struct dtn_coded *dtn_encode_stored(struct dtn_encoder *e, const struct dtn_chunk *c)
 {
-	if (e->size < c->raw) {
-		free(e->filtered);
-		e->filtered = dtn_alloc_aligned(c->raw);
-		e->size = c->raw;
+	struct dtn_coded *k = e->coded;
+
+	k->chunk = *c;
+	k->pieces = 0;
+	store(k, c->data, c->raw);
+	return k;
+}
+
+/* --- a frame that compresses -------------------------------------------------------------- */
+
+static void prepare(struct coder *own, int level, uint32_t raw)
+{
+	if (!own->context) {
+		own->context = ZSTD_createCCtx();
+		if (!own->context)
+			dtn_die(DTN_ENV, "out of memory");
+		ZSTD_CCtx_setParameter(own->context, ZSTD_c_compressionLevel, level);
+		ZSTD_CCtx_setParameter(own->context, ZSTD_c_checksumFlag, 1);
+		ZSTD_CCtx_setParameter(own->context, ZSTD_c_contentSizeFlag, 1);
 	}
-	dtn_filter(e->filtered, from, c->raw, c->filter, dtn_type_size(t->type),
+	if (own->size < raw) {
+		free(own->filtered);
+		own->filtered = dtn_alloc_aligned(raw);
+		own->size = raw;
+	}
+}
+
+static void compress(struct dtn_coded *k, struct coder *own, const struct dtn_tensor *t,
+		     const uint8_t *from)
+{
+	uint32_t raw = k->chunk.raw;
+	size_t most = dtn_codec_bound(raw), n;
+
+	if (k->room < most) {
+		free(k->compressed);
+		k->compressed = dtn_alloc_aligned(most);
+		k->room = most;
+	}
+	dtn_filter(own->filtered, from, raw, k->chunk.filter, dtn_type_size(t->type),
 		   dtn_filter_distance(t));
-	return e->filtered;
-}
-
-void dtn_encode(struct dtn_encoder *e, const struct dtn_tensor *t, struct dtn_chunk *c,
-		const void *from, uint8_t *to, size_t most)
-{
-	size_t n;
-
-	c->codec = 1;
-	c->data = to;
-	c->filter = e->level == 0 ? DTN_PLAIN : dtn_filter_for(t->type);
-	if (e->level == 0) {
-		c->stored = (uint32_t)dtn_store(to, from, c->raw);
-		return;
-	}
-	n = ZSTD_compress2(e->context, to, most, filtered(e, t, c, from), c->raw);
+	n = ZSTD_compress2(own->context, k->compressed, most, own->filtered, raw);
 	if (ZSTD_isError(n))
 		dtn_die(DTN_ENV, "cannot compress: %s", ZSTD_getErrorName(n));
-	c->stored = (uint32_t)n;
+	add_piece(k, k->compressed, n);
+	k->chunk.codec = 1;
+	k->chunk.stored = (uint32_t)n;
+}
+
+/* --- the chunks of a tensor --------------------------------------------------------------- */
+
+struct work {
+	struct dtn_encoder *encoder;
+	const struct dtn_tensor *tensor;
+	const uint8_t *from;
+	uint64_t left;
+	uint32_t chunk_size;
+};
+
+static void encode_one(void *arg, int worker, int i)
+{
+	const struct work *w = arg;
+	struct dtn_encoder *e = w->encoder;
+	struct dtn_coded *k = &e->coded[i];
+	uint64_t at = (uint64_t)i * w->chunk_size, left = w->left - at;
+
+	k->pieces = 0;
+	k->chunk.raw = left < w->chunk_size ? (uint32_t)left : w->chunk_size;
+	k->chunk.filter = e->level == 0 ? DTN_PLAIN : dtn_filter_for(w->tensor->type);
+	if (e->level == 0) {
+		store(k, w->from + at, k->chunk.raw);
+		return;
+	}
+	prepare(&e->coder[worker], e->level, k->chunk.raw);
+	compress(k, &e->coder[worker], w->tensor, w->from + at);
+}
+
+int dtn_encode(struct dtn_encoder *e, const struct dtn_tensor *t, const void *from, uint64_t left,
+	       uint32_t chunk_size, const struct dtn_coded **coded)
+{
+	struct work w = { e, t, from, left, chunk_size };
+	uint64_t chunks = (left + chunk_size - 1) / chunk_size;
+	int most = e->threads.n > 1 ? AT_A_TIME : 1;
+	int n = chunks < (uint64_t)most ? (int)chunks : most;
+
+	if (n == 1)
+		encode_one(&w, 0, 0);
+	else
+		e->threads.each(e->threads.pool, n, encode_one, &w);
+	*coded = e->coded;
+	return n;
 }

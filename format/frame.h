@@ -131,17 +131,6 @@ const char *dtn_codec_decode(void *context, const struct dtn_tensor *, const str
 			     void *to, void *scratch);
 extern const char dtn_codec_mismatch[]; /* the reason where only the checksum is wrong */
 
-/* The other direction.  Level 0 stores. */
-struct dtn_encoder *dtn_encoder_open(int level);
-void dtn_encoder_close(struct dtn_encoder *);
-
-/* n bytes in a zstd frame that stores them; at most dtn_codec_bound(n) bytes go to `to`. */
-size_t dtn_store(uint8_t *to, const uint8_t *from, uint32_t n);
-
-/* Compress c->raw bytes at `from` into at most `most` at `to`; fills in the rest of *c. */
-void dtn_encode(struct dtn_encoder *, const struct dtn_tensor *, struct dtn_chunk *c,
-		const void *from, uint8_t *to, size_t most);
-
 /* --- the index ---------------------------------------------------------------------------- */
 
 /* Every stride-th record's place.  It is thinned to every second entry when full, so it never

@@ -1,10 +1,10 @@
 /* writer.c -- segments and records, written so that a reader can notice whatever happens to them.
  *
- * Frames are put together in one buffer, chunks compressed right into it, and written when it is
- * full and after each record, so that the next program can begin.  At no moment does the buffer
- * hold half a frame: when the program dies, what it holds is written and FAIL after it.
+ * Frames are put together in one buffer, which is written when it is full and after each record, so
+ * that the next program can begin; a large chunk is written from where it lies.  At no moment does
+ * the buffer hold half a frame: when the program dies, what it holds is written and FAIL after it.
  */
-#include "format/frame.h"
+#include "format/encode.h"
 #include "lib/output.h"
 
 #include <errno.h>
@@ -14,7 +14,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FULL = 1 << 20 };
+enum {
+	FULL = 1 << 20,
+	WORTH_A_COPY = 1 << 16         /* a chunk of so many bytes is written by itself */
+};
 
 struct dtn_writer {
 	struct dtn_output *output;
@@ -39,15 +42,27 @@ struct dtn_writer {
 
 /* --- bytes and frames --------------------------------------------------------------------- */
 
+/* Write what the buffer holds, and these pieces after it. */
+static void flush_with(struct dtn_writer *w, const struct iovec *piece, int n)
+{
+	struct iovec all[1 + 2 * DTN_BLOCKS_MOST + 1];
+
+	all[0] = (struct iovec){ w->buffer, w->n };
+	w->written += w->n;
+	for (int i = 0; i < n; i++) {
+		all[i + 1] = piece[i];
+		w->written += piece[i].iov_len;
+	}
+	w->flushing = true;
+	dtn_output_gather(w->output, all, n + 1);
+	w->flushing = false;
+	w->n = 0;
+}
+
 static void flush(struct dtn_writer *w)
 {
-	if (w->n == 0)
-		return;
-	w->flushing = true;
-	dtn_output_write(w->output, w->buffer, w->n);
-	w->flushing = false;
-	w->written += w->n;
-	w->n = 0;
+	if (w->n > 0)
+		flush_with(w, NULL, 0);
 }
 
 /* Where the next n bytes go; valid until the next call. */
@@ -167,6 +182,11 @@ struct dtn_writer *dtn_writer_open(struct dtn_output *output, int level)
 	(void)fcntl(output->fd, F_SETPIPE_SZ, FULL);    /* fewer changes between the programs */
 	dtn_at_death(say_fail, w);
 	return w;
+}
+
+void dtn_writer_share(struct dtn_writer *w, const struct dtn_threads *threads)
+{
+	dtn_encoder_share(w->codec, threads);
 }
 
 void dtn_writer_chunk_size(struct dtn_writer *w, uint32_t size)
@@ -290,10 +310,14 @@ void dtn_write_describe(struct dtn_writer *w, struct dtn_record *r)
 	next_tensor(w);
 }
 
-/* CHNK before `stored` bytes, which already lie behind its place in the buffer. */
-static void add_chunk(struct dtn_writer *w, const struct dtn_chunk *c)
+/* CHNK and the frame after it.  Once CHNK is in the buffer nothing can fail but the output. */
+static void add_chunk(struct dtn_writer *w, const struct dtn_chunk *c, const struct iovec *piece,
+		      int n)
 {
-	uint8_t *p = w->buffer + w->n + DTN_FRAME_HEADER;
+	const struct iovec *end = &piece[n - 1];
+	bool copy = c->stored < WORTH_A_COPY;
+	uint8_t *p = room(w, DTN_CHNK_BODY + DTN_FRAME_EXTRA + (copy ? c->stored : 0)) +
+		     DTN_FRAME_HEADER;
 
 	dtn_put16(p, (uint32_t)w->tensor);
 	p[2] = (uint8_t)c->codec;
@@ -303,50 +327,51 @@ static void add_chunk(struct dtn_writer *w, const struct dtn_chunk *c)
 	dtn_put32(p + 12, c->stored);
 	dtn_put32(p + 16, 0);
 	add_frame(w, DTN_CHNK, 0, DTN_CHNK_BODY);
-	w->n += c->stored;
-	w->chain = dtn_crc(w->chain, w->buffer + w->n - 4, 4);
+	w->chain = dtn_crc(w->chain, (const uint8_t *)end->iov_base + end->iov_len - 4, 4);
 	w->left -= c->raw;
-}
-
-static uint32_t due(const struct dtn_writer *w)
-{
-	return w->left < w->chunk_size ? (uint32_t)w->left : w->chunk_size;
+	if (!copy) {
+		flush_with(w, piece, n);
+		return;
+	}
+	for (int i = 0; i < n; i++) {
+		memcpy(w->buffer + w->n, piece[i].iov_base, piece[i].iov_len);
+		w->n += piece[i].iov_len;
+	}
 }
 
 void dtn_write_tensor(struct dtn_writer *w, const void *data)
 {
-	enum { HEADER = DTN_CHNK_BODY + DTN_FRAME_EXTRA };
 	const struct dtn_tensor *t;
 	const uint8_t *from = data;
-	int tensor = w->tensor;
 
 	if (!w->record)
 		abort();
-	t = &w->record->tensor[tensor];
-	for (; w->left > 0 && w->tensor == tensor; from += w->chunk_size) {
-		struct dtn_chunk c = { .raw = due(w) };
-		size_t most = dtn_codec_bound(c.raw);
-		dtn_encode(w->codec, t, &c, from, room(w, HEADER + most) + HEADER, most);
-		add_chunk(w, &c);
+	t = &w->record->tensor[w->tensor];
+	while (w->left > 0) {
+		const struct dtn_coded *k;
+		int n = dtn_encode(w->codec, t, from, w->left, w->chunk_size, &k);
+
+		for (int i = 0; i < n; i++) {
+			add_chunk(w, &k[i].chunk, k[i].piece, k[i].pieces);
+			from += k[i].chunk.raw;
+		}
 	}
 	next_tensor(w);
 }
 
-void dtn_write_chunk(struct dtn_writer *w, const struct dtn_chunk *chunk)
+void dtn_write_chunk(struct dtn_writer *w, const struct dtn_chunk *c)
 {
-	enum { HEADER = DTN_CHNK_BODY + DTN_FRAME_EXTRA };
-	struct dtn_chunk c = *chunk;
-	uint8_t *to = room(w, HEADER + dtn_codec_bound(c.raw)) + HEADER;
+	struct iovec whole = { (void *)c->data, c->stored };
+	const struct dtn_coded *k;
 
-	if (!w->record || c.raw != due(w))
+	if (!w->record || c->raw != (w->left < w->chunk_size ? w->left : w->chunk_size))
 		abort();
-	if (c.codec == 0) {     /* stored in another way; the filter remains */
-		c.codec = 1;
-		c.stored = (uint32_t)dtn_store(to, c.data, c.raw);
+	if (c->codec == 0) {    /* stored in another way; the filter remains */
+		k = dtn_encode_stored(w->codec, c);
+		add_chunk(w, &k->chunk, k->piece, k->pieces);
 	} else {
-		memcpy(to, c.data, c.stored);
+		add_chunk(w, c, &whole, 1);
 	}
-	add_chunk(w, &c);
 	next_tensor(w);
 }
 

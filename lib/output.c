@@ -229,19 +229,26 @@ static bool wait_for(int fd, short events)
 	return poll(&p, 1, -1) >= 0 || errno == EINTR;
 }
 
-void dtn_output_write(struct dtn_output *o, const void *data, size_t bytes)
+void dtn_output_gather(struct dtn_output *o, struct iovec *piece, int pieces)
 {
-	const char *p = data;
-
-	while (bytes > 0) {
-		ssize_t n = write(o->fd, p, bytes);
+	while (pieces > 0) {
+		ssize_t n = writev(o->fd, piece, pieces);
 		if (n < 0 && wait_for(o->fd, POLLOUT))
 			continue;
 		if (n < 0)
 			dtn_die(DTN_ENV, "%s:", o->name);
-		p += n;
-		bytes -= (size_t)n;
+		for (; pieces > 0 && (size_t)n >= piece->iov_len; pieces--)
+			n -= (ssize_t)piece++->iov_len;
+		if (pieces > 0) {
+			piece->iov_base = (char *)piece->iov_base + n;
+			piece->iov_len -= (size_t)n;
+		}
 	}
+}
+
+void dtn_output_write(struct dtn_output *o, const void *data, size_t bytes)
+{
+	dtn_output_gather(o, &(struct iovec){ (void *)data, bytes }, 1);
 }
 
 size_t dtn_input_read(int fd, const char *name, void *data, size_t bytes)

@@ -10,6 +10,7 @@
 #include "lib/base.h"
 
 #include <stdio.h>
+#include <sys/uio.h>
 
 struct dtn_output {
 	int fd;
@@ -27,6 +28,9 @@ void dtn_output_check(const char *path);
 
 /* Write all of it, or die with status 1. */
 void dtn_output_write(struct dtn_output *, const void *data, size_t bytes);
+
+/* The same with pieces from several places, whose descriptions it uses up. */
+void dtn_output_gather(struct dtn_output *, struct iovec *, int pieces);
 
 /* A FILE for fprintf, which dies where dtn_output_write does.  fclose it before the commit. */
 FILE *dtn_output_stream(struct dtn_output *);

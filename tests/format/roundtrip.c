@@ -32,7 +32,7 @@ static uint8_t *noise(size_t n, unsigned seed)
 	return p;
 }
 
-struct setting { int level; uint32_t chunk; };
+struct setting { int level; uint32_t chunk; const struct dtn_threads *threads; };
 
 static struct dtn_writer *begin(struct dtn_output *o, const struct setting *s)
 {
@@ -41,6 +41,8 @@ static struct dtn_writer *begin(struct dtn_output *o, const struct setting *s)
 	dtn_output_open(o, path, false);
 	w = dtn_writer_open(o, s->level);
 	dtn_writer_chunk_size(w, s->chunk);
+	if (s->threads)
+		dtn_writer_share(w, s->threads);
 	return w;
 }
 
@@ -135,7 +137,8 @@ static const char *read_types(const struct setting *s, const uint8_t *data, int 
 static void test_types(void)
 {
 	static const struct setting settings[] = {
-		{ 1, 1 << 20 }, { 0, 1 << 20 }, { -5, 1 << 16 }, { 1, 1 << 16 }, { 3, 1 << 22 }
+		{ 1, 1 << 20, NULL }, { 0, 1 << 20, NULL }, { -5, 1 << 16, NULL },
+		{ 1, 1 << 16, NULL }, { 3, 1 << 22, NULL }
 	};
 	uint8_t *data = noise(64 << 20, 1);
 
@@ -170,11 +173,48 @@ static bool equal(struct bytes a, struct bytes b)
 	return a.n == b.n && !memcmp(a.p, b.p, a.n);
 }
 
+/* --- several threads ---------------------------------------------------------------------- */
+
+/* Three workers, each of which does the last job that is left when its turn comes. */
+static void backwards(void *calls, int jobs, void (*job)(void *, int, int), void *arg)
+{
+	++*(int *)calls;
+	for (int i = jobs - 1; i >= 0; i--)
+		job(arg, i % 3, i);
+}
+
+static void test_threads(void)
+{
+	int calls = 0;
+	const struct dtn_threads threads = { 3, backwards, &calls };
+	uint8_t *data = noise(64 << 20, 1);
+
+	for (int level = 0; level <= 1; level++) {
+		struct setting s = { level, 1 << 20, NULL };
+		struct bytes alone, shared;
+		char name[80];
+
+		write_types(&s, data);
+		alone = slurp();
+		s.threads = &threads;
+		calls = 0;
+		write_types(&s, data);
+		shared = slurp();
+		snprintf(name, sizeof(name), "the same bytes from several threads, level %d",
+			 level);
+		report(name, calls == 0 ? "none was called" :
+		       equal(alone, shared) ? NULL : "they differ");
+		free(alone.p);
+		free(shared.p);
+	}
+	free(data);
+}
+
 /* --- two operands are one stream; kinds; copies of chunks --------------------------------- */
 
 static void write_images(enum dtn_kind kind, int level, int records)
 {
-	struct setting s = { level, 1 << 18 };
+	struct setting s = { level, 1 << 18, NULL };
 	struct dtn_output o;
 	struct dtn_writer *w = begin(&o, &s);
 	struct dtn_meta meta = { 0 };
@@ -231,7 +271,7 @@ static void copy(void)
 	struct dtn_chunk c;
 
 	while (dtn_next_segment(in)) {
-		struct setting s = { 19, dtn_reader_chunk_size(in) };
+		struct setting s = { 19, dtn_reader_chunk_size(in), NULL };
 		if (!w)
 			w = begin(&o, &s);
 		dtn_reader_pass_on(in, w);
@@ -405,7 +445,7 @@ static void test_death(void)
 
 static void test_index(void)
 {
-	struct setting s = { 1, 1 << 20 };
+	struct setting s = { 1, 1 << 20, NULL };
 	struct dtn_output o;
 	struct dtn_writer *w = begin(&o, &s);
 	struct dtn_reader *in;
@@ -440,6 +480,7 @@ int main(void)
 		return 1;
 	close(fd);
 	test_types();
+	test_threads();
 	test_concatenation();
 	test_copy();
 	test_copy_forged();
