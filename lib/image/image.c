@@ -216,7 +216,7 @@ static uint32_t reduced(uint32_t side, int by)
 bool dtn_decode(struct dtn_decoder *d, int fd, const struct dtn_wanted *wanted, uint8_t *out,
 		struct dtn_fault *fault)
 {
-	struct dtn_rows rows = { take_row, d };
+	struct dtn_rows rows = { .row = take_row, .arg = d };
 	struct dtn_wanted lying = *wanted;
 	struct dtn_picture p;
 	struct dtn_view view;
@@ -244,6 +244,8 @@ bool dtn_decode(struct dtn_decoder *d, int fd, const struct dtn_wanted *wanted, 
 		view.x0 /= by, view.x1 /= by, view.y0 /= by, view.y1 /= by;
 	}
 	expect(d, reduced(p.width, by), reduced(p.height, by), p.pixel, &view, &lying, target);
+	if (dtn_pixel_bytes(d->pixel) == d->channels)
+		rows.whole = d->copy;
 	good = jpeg ? dtn_jpeg_rows(d->jpeg, rows) : dtn_png_rows(d->png, rows);
 	if (good && p.orientation > 1)
 		dtn_pixel_upright(out, target, p.orientation, wanted->width, wanted->height,

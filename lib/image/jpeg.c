@@ -257,14 +257,17 @@ static bool read_rows(struct dtn_jpeg *j, struct dtn_rows rows)
 		return false;
 	jpeg_start_decompress(&j->codec);
 	bytes = (size_t)j->codec.output_width * (size_t)j->codec.output_components;
-	if (bytes > j->row_room) {
-		j->row = dtn_realloc(j->row, bytes, 1);
+	if (!rows.whole && bytes > j->row_room) {
+		free(j->row);
+		j->row = dtn_alloc_aligned(bytes + DTN_ASKEW);
 		j->row_room = bytes;
 	}
 	while (j->codec.output_scanline < j->codec.output_height) {
-		JSAMPROW row = j->row;
+		JSAMPROW row = rows.whole ? rows.whole + j->codec.output_scanline * bytes :
+			       j->row + DTN_ASKEW;
 		jpeg_read_scanlines(&j->codec, &row, 1);
-		rows.row(rows.arg, j->row);
+		if (!rows.whole)
+			rows.row(rows.arg, row);
 	}
 	jpeg_finish_decompress(&j->codec);
 	return true;

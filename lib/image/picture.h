@@ -18,10 +18,16 @@ struct dtn_picture {
 	int orientation;                /* EXIF, 1 to 8 */
 };
 
-/* Where the rows go; `row` is valid during the call. */
+/* libjpeg-turbo stores rows that begin at a multiple of 32 bytes past the caches, and whoever reads
+ * them next waits for memory.  Buffers for rows begin so many bytes beside such a place. */
+enum { DTN_ASKEW = 8 };
+
+/* Where the rows go: all of them in a row to `whole`, or else each to `row`, valid during the call.
+ */
 struct dtn_rows {
 	void (*row)(void *arg, const uint8_t *row);
 	void *arg;
+	uint8_t *whole;
 };
 
 struct dtn_png;         /* one thread's decoder, used for file after file */

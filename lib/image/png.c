@@ -136,6 +136,13 @@ bool dtn_png_header(struct dtn_png *p, struct dtn_bytes *source, struct dtn_pict
 }
 
 /* Rows arrive in order unless the file is interlaced: then seven passes fill the picture. */
+static void read_passes(struct dtn_png *p, uint8_t *whole, size_t bytes, int passes)
+{
+	for (int pass = 0; pass < passes; pass++)
+		for (uint32_t y = 0; y < p->height; y++)
+			png_read_row(p->png, whole + y * bytes, NULL);
+}
+
 static bool read_rows(struct dtn_png *p, struct dtn_rows rows)
 {
 	size_t bytes;
@@ -149,7 +156,9 @@ static bool read_rows(struct dtn_png *p, struct dtn_rows rows)
 	passes = png_set_interlace_handling(p->png);
 	png_read_update_info(p->png, p->info);
 	bytes = png_get_rowbytes(p->png, p->info);
-	if (passes == 1) {
+	if (rows.whole) {
+		read_passes(p, rows.whole, bytes, passes);
+	} else if (passes == 1) {
 		if (bytes > p->row_room) {
 			p->row = dtn_realloc(p->row, bytes, 1);
 			p->row_room = bytes;
@@ -162,9 +171,7 @@ static bool read_rows(struct dtn_png *p, struct dtn_rows rows)
 		p->whole = malloc(bytes * p->height);
 		if (!p->whole)
 			return dtn_fault_system(p->fault, ENOMEM);
-		for (int pass = 0; pass < passes; pass++)
-			for (uint32_t y = 0; y < p->height; y++)
-				png_read_row(p->png, p->whole + y * bytes, NULL);
+		read_passes(p, p->whole, bytes, passes);
 		for (uint32_t y = 0; y < p->height; y++)
 			rows.row(rows.arg, p->whole + y * bytes);
 	}

@@ -54,7 +54,7 @@ static bool digest(struct dtn_png *png, const char *path, char hex[65], struct d
 		rgba.kind = picture.pixel;
 		rgba.width = picture.width;
 		rgba.next = pixels;
-		good = dtn_png_rows(png, (struct dtn_rows){ take, NULL });
+		good = dtn_png_rows(png, (struct dtn_rows){ .row = take });
 		sha256(hex, pixels, bytes);
 	}
 	free(pixels);
