@@ -1,7 +1,6 @@
 /* dtn-load.c -- read images, write a stream of samples.
  *
- * Records begin small and double, so that the next program has something to do while the first
- * images are decoded; their sizes follow from the size of an image alone.
+ * Each batch of images becomes a record as it lies in memory, and the threads that decode compress.
  */
 #include "format/dtn.h"
 #include "lib/image/load.h"
@@ -14,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_RECORD = 16, MOST_PIXELS = 1 << 28, MOST_SIDE = 1 << 20, LABELS_BYTES = 1000000 };
+enum { MOST_PIXELS = 1 << 28, MOST_SIDE = 1 << 20, LABELS_BYTES = 1000000 };
 
 static const struct dtn_option options[] = {
 	{ "size", 's', "WxH|SIZE", "fit every image to this size" },
@@ -145,26 +144,20 @@ static uint64_t write_all(struct dtn_writer *writer, struct dtn_load *load,
 {
 	const struct dtn_wanted *w = &order->wanted;
 	const int side[] = { w->height, w->width, w->channels };
-	const size_t bytes = (size_t)w->width * (size_t)w->height * (size_t)w->channels;
-	const uint32_t most = dtn_images_most(bytes);
 	const double begun = dtn_seconds();
-	uint8_t *images = dtn_alloc(most, bytes);
-	int32_t *classes = dtn_alloc(most, sizeof(*classes));
+	const uint8_t *images;
+	const int32_t *classes;
 	struct dtn_line line;
 	uint64_t total = 0;
+	uint32_t n;
 
 	dtn_line_init(&line);
-	for (uint32_t want = FIRST_RECORD, n;; want = want < most ? 2 * want : want) {
-		n = dtn_load_next(load, images, classes, want < most ? want : most);
-		if (n == 0)
-			break;
+	while ((n = dtn_load_next(load, &images, &classes)) > 0) {
 		dtn_images_write(writer, DTN_U8, side, n, images, labelled ? classes : NULL);
 		total += n;
 		show(&line, total, order->n < limit ? order->n : limit, begun);
 	}
 	dtn_line_clear(&line);
-	free(images);
-	free(classes);
 	return total;
 }
 
@@ -191,6 +184,7 @@ int main(int argc, char **argv)
 	struct dtn_order order;
 	struct dtn_packed_ask packed;
 	struct dtn_load *load;
+	struct dtn_threads threads;
 	uint64_t loaded;
 
 	dtn_begin(argv);
@@ -206,7 +200,10 @@ int main(int argc, char **argv)
 	if (order.mixed)
 		dtn_note("images differ in size: all are fitted to %dx%d; -s WxH asks for another",
 			 order.wanted.width, order.wanted.height);
+	s.load.per_batch = dtn_images_most(dtn_order_bytes(&order));
 	load = dtn_load_open(&order, &s.load);
+	threads = dtn_load_threads(load);
+	dtn_writer_share(writer, &threads);
 	begin_segment(writer, &args, &list);
 	loaded = write_all(writer, load, &order, s.load.limit, list.classes > 0);
 	report(&order, loaded, bad.count);

@@ -1,161 +1,157 @@
 /* load.c -- the images of a list, decoded by several threads, delivered in order.
  *
- *      position  |0 1 2|3 4 5|6 7 8|9 ...
- *      task      |  0  |  1  |  2  |  3  ...          slot = task mod slots
+ *      position  |0 1 2 3|4 5 6 7 8 9 10 11|12 13 ...
+ *      task      |   |   |   |   |    |    |   ...
+ *      batch     |   0   |        1        |   2 ...       place = batch mod places
  *
- * A task is a few images in a row.  Threads take tasks in ascending order, each as soon as its slot
- * is empty, and the caller empties the slots in the same order.  While the next slot is not ready,
- * the caller works like any other thread: one thread can do it all, and n are never more than n.
+ * A task is a few images in a row, a batch what is delivered at a time: its images are decoded to
+ * where the caller will find them.  Threads take tasks in ascending order, as long as there is a
+ * place for their batch, and the caller empties the places in the same order.  While its batch is
+ * not ready, the caller works like any other thread: one thread can do it all, and n are never more
+ * than n.
  */
 #include "lib/image/load.h"
 
-#include <errno.h>
+#include "lib/image/hand.h"
+#include "lib/image/picture.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
+	FIRST_BATCH = 16,               /* images; the next has twice as many */
 	MOST = 64,                      /* images in a task */
 	TASK_BYTES = 32 << 10,          /* what makes a task worth its locks */
-	RING_BYTES = 8 << 20,           /* how far decoding runs ahead of writing */
-	MOST_SLOTS = 256
+	AHEAD = 2                       /* batches, besides those that are being decoded */
 };
 
-struct slot {
-	bool ready;
-	uint32_t n, used;               /* images in it; how many of them were delivered */
-	uint8_t *pixels;                /* [MOST][H,W,C] */
-	int class[MOST];
-	struct dtn_fault *fault;        /* [MOST]; DTN_OK: the image is good */
+struct batch {
+	uint64_t first;                 /* its first position */
+	uint32_t n, taken, done;        /* positions; those that tasks have; those decoded */
+	uint8_t *memory, *images;       /* [n][H,W,C], askew in its memory */
+	int32_t *class;                 /* [n] */
+	struct dtn_fault **fault;       /* [n]; NULL: the image is good */
 };
 
-/* What one thread keeps from task to task. */
 struct worker {
 	struct dtn_load *load;
 	pthread_t thread;
-	struct dtn_decoder *decoder;
-	uint8_t *raw;                   /* images of a packed file before they are resized */
-	size_t raw_room;
+	struct dtn_hand *hand;
+};
+
+/* What the caller has all threads do between their tasks. */
+struct jobs {
+	int n, next, busy;
+	void (*job)(void *arg, int worker, int i);
+	void *arg;
 };
 
 struct dtn_load {
 	const struct dtn_order *order;
-	uint64_t limit, delivered;
+	uint64_t limit;
 	size_t bytes;                   /* of one image */
-	uint32_t per_task;
-	uint64_t tasks, taken, emptied;
-	uint32_t slots;
-	struct slot *slot;
+	uint32_t per_task, per_batch;   /* images at most */
+	uint64_t taken, bad;            /* positions that tasks have; bad ones found among them */
+	uint64_t begun, emptied;        /* batches */
+	bool delivered;                 /* the caller has one that is not emptied yet */
+	uint32_t places;
+	struct batch *batch;            /* [places] */
+	struct jobs jobs;
 	struct worker *worker;          /* [0]: the caller */
 	int workers;
 	bool stop;
 	pthread_mutex_t lock;
-	pthread_cond_t may_take, is_ready;
+	pthread_cond_t may_work, is_ready;
 };
-
-/* --- one task, by one thread ----------------------------------------------------------------- */
-
-static void decode_file(struct worker *w, size_t file, uint8_t *out, struct dtn_fault *fault)
-{
-	const struct dtn_order *o = w->load->order;
-	int fd = dtn_list_open(o->list, file);
-
-	fault->status = DTN_OK;
-	if (fd < 0) {
-		dtn_fault_system(fault, errno);
-		return;
-	}
-	dtn_decode(w->decoder, fd, &o->wanted, out, fault);
-	dtn_list_close(o->list, file, fd);
-}
-
-/* n images of a packed file.  Those that are as wanted are read to where they belong. */
-static void decode_packed(struct worker *w, const struct dtn_file *file, uint32_t first, uint32_t n,
-			  uint8_t *out, int *class, struct dtn_fault *fault)
-{
-	const struct dtn_wanted *wanted = &w->load->order->wanted;
-	struct dtn_seen seen = dtn_packed_seen(file->packed);
-	size_t bytes = (size_t)seen.width * (size_t)seen.height * (size_t)seen.channels;
-	bool same = seen.width == wanted->width && seen.height == wanted->height &&
-		    seen.channels == wanted->channels;
-	uint32_t good;
-
-	if (!same && n * bytes > w->raw_room)
-		w->raw = dtn_realloc(w->raw, w->raw_room = n * bytes, 1);
-	good = dtn_packed_read(file->packed, first, n, same ? out : w->raw, class, &fault[n - 1]);
-	for (uint32_t i = 0; i < good; i++) {
-		if (!same)
-			dtn_convert(w->decoder, w->raw + i * bytes, &seen, wanted,
-				    out + i * w->load->bytes);
-		class[i] = file->map ? file->map[class[i]] : file->class;
-	}
-	if (good == n) {
-		fault[n - 1].status = DTN_OK;
-		return;
-	}
-	/* The reason belongs to the first that is bad; the others are bad without further words. */
-	struct dtn_fault why = fault[n - 1];
-
-	for (uint32_t i = 0; i < n; i++) {
-		fault[i] = why;
-		if (i < good)
-			fault[i].status = DTN_OK;
-		if (i > good)
-			fault[i].text[0] = '\0';
-	}
-}
-
-static void do_task(struct worker *w, uint64_t task, struct slot *slot)
-{
-	const struct dtn_order *o = w->load->order;
-	uint64_t position = task * w->load->per_task;
-
-	for (uint32_t i = 0, n; i < slot->n; i += n) {
-		uint64_t image = dtn_order_image(o, position + i);
-		size_t at = dtn_list_find(o->list, image);
-		const struct dtn_file *file = &o->list->file[at];
-		uint8_t *out = slot->pixels + i * w->load->bytes;
-
-		n = 1;
-		slot->class[i] = file->class;
-		slot->fault[i].status = DTN_OK;
-		if (!file->packed) {
-			decode_file(w, at, out, &slot->fault[i]);
-			continue;
-		}
-		if (!o->shuffled) {
-			uint64_t left = file->first + dtn_packed_count(file->packed) - image;
-
-			n = left < slot->n - i ? (uint32_t)left : slot->n - i;
-		}
-		for (uint32_t k = 0; k < n; k++)
-			slot->fault[i + k].status = DTN_OK;
-		decode_packed(w, file, (uint32_t)(image - file->first), n, out, &slot->class[i],
-			      &slot->fault[i]);
-	}
-}
 
 /* --- who does which -------------------------------------------------------------------------- */
 
+/* May the next position be wanted?  Bad ones make room for others behind the limit. */
+static bool is_wanted(const struct dtn_load *l)
+{
+	return l->taken < l->order->n && l->taken - l->bad < l->limit;
+}
+
+static struct batch *last_begun(const struct dtn_load *l)
+{
+	struct batch *b = l->begun > 0 ? &l->batch[(l->begun - 1) % l->places] : NULL;
+
+	return b && b->taken < b->n ? b : NULL;
+}
+
 static bool can_take(const struct dtn_load *l)
 {
-	return l->taken < l->tasks && l->taken - l->emptied < l->slots;
+	return is_wanted(l) && (last_begun(l) || l->begun - l->emptied < l->places);
+}
+
+/* Sizes double, so that whoever reads has something to do while the first images are decoded. */
+static struct batch *begin_batch(struct dtn_load *l)
+{
+	struct batch *b = &l->batch[l->begun % l->places];
+	uint64_t n = l->begun < 20 ? (uint64_t)FIRST_BATCH << l->begun : l->per_batch;
+
+	if (n > l->per_batch)
+		n = l->per_batch;
+	if (n > l->order->n - l->taken)
+		n = l->order->n - l->taken;
+	b->first = l->taken;
+	b->n = (uint32_t)n;
+	b->taken = b->done = 0;
+	l->begun++;
+	return b;
+}
+
+/* A batch ends early where nothing more is wanted. */
+static bool is_complete(const struct dtn_load *l, const struct batch *b)
+{
+	return b->done == b->taken && (b->taken == b->n || !is_wanted(l));
 }
 
 /* Take a task and do it; called, and returns, with the lock held. */
 static void work_once(struct worker *w)
 {
 	struct dtn_load *l = w->load;
-	uint64_t task = l->taken++, left = l->order->n - task * l->per_task;
-	struct slot *slot = &l->slot[task % l->slots];
+	struct batch *b = last_begun(l);
+	uint64_t wanted = l->limit - (l->taken - l->bad);
+	uint32_t at, n, bad;
 
+	if (!b)
+		b = begin_batch(l);
+	at = b->taken;
+	n = b->n - at < l->per_task ? b->n - at : l->per_task;
+	if (n > wanted)
+		n = (uint32_t)wanted;
+	b->taken += n;
+	l->taken += n;
 	pthread_mutex_unlock(&l->lock);
-	slot->used = 0;
-	slot->n = left < l->per_task ? (uint32_t)left : l->per_task;
-	do_task(w, task, slot);
+	bad = dtn_hand_decode(w->hand, b->first + at, n, b->images + at * l->bytes, b->class + at,
+			      b->fault + at);
 	pthread_mutex_lock(&l->lock);
-	slot->ready = true;
-	if (task == l->emptied)
+	b->done += n;
+	l->bad += bad;
+	if (bad > 0)                    /* the limit may have moved */
+		pthread_cond_broadcast(&l->may_work);
+	if (bad > 0 || is_complete(l, b))
+		pthread_cond_signal(&l->is_ready);
+}
+
+static bool has_job(const struct dtn_load *l)
+{
+	return l->jobs.next < l->jobs.n;
+}
+
+static void job_once(struct worker *w)
+{
+	struct dtn_load *l = w->load;
+	struct jobs *j = &l->jobs;
+	int i = j->next++;
+
+	j->busy++;
+	pthread_mutex_unlock(&l->lock);
+	j->job(j->arg, (int)(w - l->worker), i);
+	pthread_mutex_lock(&l->lock);
+	if (--j->busy == 0 && j->next == j->n)
 		pthread_cond_signal(&l->is_ready);
 }
 
@@ -166,40 +162,67 @@ static void *work(void *arg)
 
 	pthread_mutex_lock(&l->lock);
 	while (!l->stop) {
-		if (can_take(l))
+		if (has_job(l))
+			job_once(w);
+		else if (can_take(l))
 			work_once(w);
 		else
-			pthread_cond_wait(&l->may_take, &l->lock);
+			pthread_cond_wait(&l->may_work, &l->lock);
 	}
 	pthread_mutex_unlock(&l->lock);
 	return NULL;
 }
 
-/* The slot to empty next, once it is ready; NULL after the last. */
-static struct slot *next_slot(struct dtn_load *l)
+/* The caller has nothing else to do at the moment. */
+static void help_or_wait(struct dtn_load *l)
 {
-	struct slot *slot = NULL;
-
-	pthread_mutex_lock(&l->lock);
-	if (l->emptied < l->tasks) {
-		slot = &l->slot[l->emptied % l->slots];
-		while (!slot->ready) {
-			if (can_take(l))
-				work_once(&l->worker[0]);
-			else
-				pthread_cond_wait(&l->is_ready, &l->lock);
-		}
-	}
-	pthread_mutex_unlock(&l->lock);
-	return slot;
+	if (can_take(l))
+		work_once(&l->worker[0]);
+	else
+		pthread_cond_wait(&l->is_ready, &l->lock);
 }
 
-static void emptied(struct dtn_load *l, struct slot *slot)
+static void each(void *load, int n, void (*job)(void *, int, int), void *arg)
+{
+	struct dtn_load *l = load;
+
+	pthread_mutex_lock(&l->lock);
+	l->jobs = (struct jobs){ .n = n, .job = job, .arg = arg };
+	pthread_cond_broadcast(&l->may_work);
+	while (has_job(l))
+		job_once(&l->worker[0]);
+	while (l->jobs.busy > 0)
+		help_or_wait(l);
+	pthread_mutex_unlock(&l->lock);
+}
+
+struct dtn_threads dtn_load_threads(struct dtn_load *l)
+{
+	return (struct dtn_threads){ l->workers, each, l };
+}
+
+/* The next batch, once it is ready; NULL after the last. */
+static struct batch *next_batch(struct dtn_load *l)
+{
+	struct batch *b = NULL;
+
+	pthread_mutex_lock(&l->lock);
+	while (l->begun > l->emptied || is_wanted(l)) {
+		b = &l->batch[l->emptied % l->places];
+		if (l->begun > l->emptied && is_complete(l, b))
+			break;
+		help_or_wait(l);
+		b = NULL;
+	}
+	pthread_mutex_unlock(&l->lock);
+	return b;
+}
+
+static void empty(struct dtn_load *l)
 {
 	pthread_mutex_lock(&l->lock);
-	slot->ready = false;
 	l->emptied++;
-	pthread_cond_signal(&l->may_take);
+	pthread_cond_broadcast(&l->may_work);
 	pthread_mutex_unlock(&l->lock);
 }
 
@@ -221,39 +244,61 @@ static void tell_bad(const struct dtn_load *l, uint64_t position, const struct d
 	free(path);
 }
 
-uint32_t dtn_load_next(struct dtn_load *l, uint8_t *images, int32_t *classes, uint32_t most)
+/* Tell of the bad images of a batch and close their gaps; how many remain. */
+static uint32_t good_ones(const struct dtn_load *l, struct batch *b)
 {
 	uint32_t n = 0;
-	struct slot *slot;
 
-	while (n < most && l->delivered < l->limit && (slot = next_slot(l))) {
-		for (; slot->used < slot->n && n < most && l->delivered < l->limit; slot->used++) {
-			if (slot->fault[slot->used].status != DTN_OK) {
-				tell_bad(l, l->emptied * l->per_task + slot->used,
-					 &slot->fault[slot->used]);
-				continue;
-			}
-			memcpy(images + n * l->bytes, slot->pixels + slot->used * l->bytes,
-			       l->bytes);
-			classes[n++] = slot->class[slot->used];
-			l->delivered++;
+	for (uint32_t i = 0; i < b->done; i++) {
+		if (b->fault[i]) {
+			tell_bad(l, b->first + i, b->fault[i]);
+			free(b->fault[i]);
+			b->fault[i] = NULL;
+			continue;
 		}
-		if (slot->used == slot->n)
-			emptied(l, slot);
+		if (n < i) {
+			memcpy(b->images + n * l->bytes, b->images + i * l->bytes, l->bytes);
+			b->class[n] = b->class[i];
+		}
+		n++;
 	}
 	return n;
 }
 
-static void make_slots(struct dtn_load *l, int threads)
+uint32_t dtn_load_next(struct dtn_load *l, const uint8_t **images, const int32_t **classes)
 {
-	size_t slots = RING_BYTES / (l->per_task * l->bytes), least = (size_t)threads + 1;
+	uint32_t n = 0;
+	struct batch *b;
 
-	slots = slots > MOST_SLOTS ? MOST_SLOTS : slots < least ? least : slots;
-	l->slots = (uint32_t)(slots < l->tasks ? slots : l->tasks ? l->tasks : 1);
-	l->slot = dtn_alloc(l->slots, sizeof(*l->slot));
-	for (uint32_t i = 0; i < l->slots; i++) {
-		l->slot[i].pixels = dtn_alloc(l->per_task, l->bytes);
-		l->slot[i].fault = dtn_alloc(l->per_task, sizeof(struct dtn_fault));
+	if (l->delivered)
+		empty(l);
+	while ((b = next_batch(l))) {
+		n = good_ones(l, b);
+		if (n > 0)
+			break;
+		empty(l);
+	}
+	l->delivered = b != NULL;
+	if (b) {
+		*images = b->images;
+		*classes = b->class;
+	}
+	return n;
+}
+
+static void make_places(struct dtn_load *l, int threads)
+{
+	uint32_t tasks = (uint32_t)dtn_ceil_div(l->per_batch, l->per_task);
+
+	l->places = AHEAD + (uint32_t)dtn_ceil_div(threads, tasks);
+	l->batch = dtn_alloc(l->places, sizeof(*l->batch));
+	for (uint32_t i = 0; i < l->places; i++) {
+		struct batch *b = &l->batch[i];
+
+		b->memory = dtn_alloc_aligned(l->per_batch * l->bytes + DTN_ASKEW);
+		b->images = b->memory + DTN_ASKEW;
+		b->class = dtn_alloc(l->per_batch, sizeof(*b->class));
+		b->fault = dtn_alloc(l->per_batch, sizeof(struct dtn_fault *));
 	}
 }
 
@@ -264,22 +309,24 @@ struct dtn_load *dtn_load_open(const struct dtn_order *o, const struct dtn_load_
 
 	l->order = o;
 	l->limit = ask->limit;
-	l->bytes = (size_t)o->wanted.width * (size_t)o->wanted.height * (size_t)o->wanted.channels;
+	l->bytes = dtn_order_bytes(o);
 	l->per_task = (uint32_t)(l->bytes >= TASK_BYTES ? 1 : TASK_BYTES / l->bytes);
 	if (l->per_task > MOST)
 		l->per_task = MOST;
-	l->tasks = (o->n + l->per_task - 1) / l->per_task;
-	make_slots(l, threads);
+	l->per_batch = ask->per_batch < o->n ? ask->per_batch : (uint32_t)o->n;
+	if (l->per_batch == 0)
+		l->per_batch = 1;
+	make_places(l, threads);
 	pthread_mutex_init(&l->lock, NULL);
-	pthread_cond_init(&l->may_take, NULL);
+	pthread_cond_init(&l->may_work, NULL);
 	pthread_cond_init(&l->is_ready, NULL);
 	l->worker = dtn_alloc((size_t)threads, sizeof(*l->worker));
 	for (int i = 0; i < threads; i++) {
 		struct worker *w = &l->worker[i];
 
-		*w = (struct worker){ .load = l, .decoder = dtn_decoder_open(ask->max_pixels) };
+		*w = (struct worker){ .load = l, .hand = dtn_hand_open(o, ask->max_pixels) };
 		if (i > 0 && pthread_create(&w->thread, NULL, work, w) != 0) {
-			dtn_decoder_close(w->decoder);
+			dtn_hand_close(w->hand);
 			break;
 		}
 		l->workers++;
@@ -291,22 +338,24 @@ void dtn_load_close(struct dtn_load *l)
 {
 	pthread_mutex_lock(&l->lock);
 	l->stop = true;
-	pthread_cond_broadcast(&l->may_take);
+	pthread_cond_broadcast(&l->may_work);
 	pthread_mutex_unlock(&l->lock);
 	for (int i = 0; i < l->workers; i++) {
 		if (i > 0)
 			pthread_join(l->worker[i].thread, NULL);
-		dtn_decoder_close(l->worker[i].decoder);
-		free(l->worker[i].raw);
+		dtn_hand_close(l->worker[i].hand);
 	}
-	for (uint32_t i = 0; i < l->slots; i++) {
-		free(l->slot[i].pixels);
-		free(l->slot[i].fault);
+	for (uint32_t i = 0; i < l->places; i++) {
+		for (uint32_t k = 0; k < l->per_batch; k++)
+			free(l->batch[i].fault[k]);
+		free(l->batch[i].memory);
+		free(l->batch[i].class);
+		free(l->batch[i].fault);
 	}
 	pthread_mutex_destroy(&l->lock);
-	pthread_cond_destroy(&l->may_take);
+	pthread_cond_destroy(&l->may_work);
 	pthread_cond_destroy(&l->is_ready);
-	free(l->slot);
+	free(l->batch);
 	free(l->worker);
 	free(l);
 }

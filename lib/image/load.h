@@ -6,6 +6,7 @@
 #ifndef DTN_LOAD_H
 #define DTN_LOAD_H
 
+#include "format/dtn.h"
 #include "lib/image/list.h"
 
 struct dtn_load_ask {
@@ -15,6 +16,7 @@ struct dtn_load_ask {
 	uint64_t seed;                  /* of the shuffle */
 	uint64_t limit;                 /* at most so many images */
 	uint64_t max_pixels;
+	uint32_t per_batch;             /* so many are delivered at a time, at most; see below */
 };
 
 enum { DTN_LOAD_SIDE = 64 };    /* where sizes differ and none is asked for */
@@ -32,14 +34,20 @@ struct dtn_order {
 void dtn_order_init(struct dtn_order *, const struct dtn_list *, const struct dtn_load_ask *);
 void dtn_order_release(struct dtn_order *);
 uint64_t dtn_order_image(const struct dtn_order *, uint64_t position);  /* its number in the list */
+size_t dtn_order_bytes(const struct dtn_order *);                       /* of one image */
 
 struct dtn_load;
 
 struct dtn_load *dtn_load_open(const struct dtn_order *, const struct dtn_load_ask *);
 
-/* The next images [N,H,W,C] and their classes [N], at most `most`; 0: there are no more.  Bad ones
- * are passed over, or end the program, as the list says. */
-uint32_t dtn_load_next(struct dtn_load *, uint8_t *images, int32_t *classes, uint32_t most);
+/* The next batch of images [N,H,W,C] and their classes [N], valid until the next call; 0: there are
+ * no more.  Batches begin small and double.  Bad images are passed over, or end the program, as the
+ * list says. */
+uint32_t dtn_load_next(struct dtn_load *, const uint8_t **images, const int32_t **classes);
+
+/* The same threads for other work of the caller's, who takes part: they do it first, and decode
+ * when there is none. */
+struct dtn_threads dtn_load_threads(struct dtn_load *);
 void dtn_load_close(struct dtn_load *);
 
 #endif
