@@ -1,7 +1,7 @@
 /* decode.c -- how fast do libpng and libjpeg alone decode a folder of files?
  *
  *      decode make DIR N               write DIR/png and DIR/jpeg, N pictures each
- *      decode png|jpeg DIR THREADS     print the seconds that all files of DIR take
+ *      decode png|jpeg THREADS DIR...  print the seconds that all files of the folders take
  *
  * What dtn-load is compared with: each thread takes the next file, reads it and decodes it into
  * memory, by the shortest use of the library.  The pictures are 256x192, smooth with some grain,
@@ -172,16 +172,20 @@ static void one(void *arg, int worker, int i)
 	fclose(f);
 }
 
-static void decode(const char *kind, const char *folder, int threads)
+static void decode(const char *kind, int threads, int folders, char **folder)
 {
 	struct work w = { .jpeg = kind[0] == 'j' };
 	struct dtn_pool *pool = dtn_pool_open(threads, nothing);
-	char *pattern = dtn_format("%s/*.%s", folder, kind);
 	glob_t found;
 	double began;
 
-	if (glob(pattern, 0, NULL, &found) != 0)
-		dtn_die(DTN_INPUT, "no files %s", pattern);
+	for (int i = 0; i < folders; i++) {
+		char *pattern = dtn_format("%s/*.%s", folder[i], kind);
+
+		if (glob(pattern, i ? GLOB_APPEND : 0, NULL, &found) != 0)
+			dtn_die(DTN_INPUT, "no files %s", pattern);
+		free(pattern);
+	}
 	w.path = found.gl_pathv;
 	w.pixel = dtn_alloc((size_t)threads, sizeof(*w.pixel));
 	for (int i = 0; i < threads; i++)
@@ -193,18 +197,17 @@ static void decode(const char *kind, const char *folder, int threads)
 	for (int i = 0; i < threads; i++)
 		free(w.pixel[i]);
 	free(w.pixel);
-	free(pattern);
 	globfree(&found);
 }
 
 int main(int argc, char **argv)
 {
 	dtn_begin(argv);
-	if (argc != 4)
-		dtn_die(DTN_USAGE, "usage: decode make DIR N | decode png|jpeg DIR THREADS");
+	if (argc < 4)
+		dtn_die(DTN_USAGE, "usage: decode make DIR N | decode png|jpeg THREADS DIR...");
 	if (strcmp(argv[1], "make") == 0)
 		make(argv[2], atoi(argv[3]));
 	else
-		decode(argv[1], argv[2], atoi(argv[3]));
+		decode(argv[1], atoi(argv[2]), argc - 3, argv + 3);
 	return 0;
 }
