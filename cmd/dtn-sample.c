@@ -196,9 +196,13 @@ static void choose_classes(struct dtn_sink *sink, struct wishes *w, const struct
 			  "--class only, with --guidance 1");
 	if (!w->class)
 		w->class = "all";
-	if (w->guidance != 0)
-		sink->labels = dtn_labels_choose(w->class, dtn_meta_get(&model->meta, "labels"),
-						 &sink->label);
+	sink->labels = dtn_labels_choose(w->class, dtn_meta_get(&model->meta, "labels"),
+					 &sink->label);
+	if (w->guidance == 0) {
+		free(sink->label);
+		sink->label = NULL;
+		sink->labels = 0;
+	}
 }
 
 static void begin_with(struct wishes *w, struct dtn_from *from, const struct dtn_model *model)

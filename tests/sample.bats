@@ -283,6 +283,7 @@ numbers() { dtn-sample --dtype f32 --precision f32 "$@" classes.dtn | pixels - |
 	classes
 	fails 2 'there is no such class, but cat,a%2Cb,dog' dtn-sample -o s --class bird classes.dtn
 	fails 2 'bird: there is no such class' dtn-sample -o s --class cat,bird classes.dtn
+	fails 2 'bird: there is no such class' dtn-sample -o s --class bird --guidance 0 classes.dtn
 	fails 2 'was not trained with classes' dtn-sample -o s --class cat m.dtn
 	fails 2 '--guidance: the model was not trained with classes' dtn-sample -o s --guidance 2 m.dtn
 	fails 2 '--guidance -1' dtn-sample -o s --guidance -1 --class cat classes.dtn
