@@ -345,10 +345,12 @@ list" "$(cat err)"
 	fails 3 'b: record 0: fields "image", "label", expected "image"$' dtn-cat -o o a b
 	fails 3 'a: record 0: fields "image", expected "image", "label"$' dtn-cat -o o b a
 	stream -n 2 -s 8x8x1 -m image.range=-1,1 > b
-	fails 3 '^dtn-cat: b: image.range is -1,1, expected none$' dtn-cat -o o a b
+	fails 3 '^dtn-cat: b: image.range -1,1, expected no image.range$' dtn-cat -o o a b
 	stream -n 2 -s 8x8x1 -m sample.frames=2 > b
-	fails 3 'b: sample.frames is 2, expected none' dtn-cat -o o a b
-	fails 3 'a: sample.frames is not there, expected 2' dtn-cat -o o b a
+	fails 3 'b: trajectories of 2 frames, expected no trajectories$' dtn-cat -o o a b
+	fails 3 'a: no trajectories, expected trajectories of 2 frames$' dtn-cat -o o b a
+	stream -n 2 -s 8x8x1 -m noise.frames=2 > c
+	fails 3 'c: strips of 2 timesteps, expected no strips$' dtn-cat -o o a c
 	[ ! -e o ]
 	stream -n 2 -s 8x8x1 -m sample.frames=0 > b
 	fails 3 'sample.frames: no number of frames: 0' dtn-cat -o o b

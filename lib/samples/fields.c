@@ -33,6 +33,18 @@ static uint64_t frames_of(const struct dtn_reader *in, const char *key, const ch
 	return n;
 }
 
+/* What a segment says under a key, in words; allocated. */
+static char *said_text(int i, const char *text)
+{
+	static const char *const what[] = { [TRACE] = "trajectories", [STRIP] = "strips" };
+	static const char *const of[] = { [TRACE] = "frames", [STRIP] = "timesteps" };
+
+	if (i == TRACE || i == STRIP)
+		return text ? dtn_format("%s of %s %s", what[i], text, of[i]) :
+			      dtn_format("no %s", what[i]);
+	return text ? dtn_format("%s %s", fixed[i], text) : dtn_format("no %s", fixed[i]);
+}
+
 void dtn_fields_segment(struct dtn_fields *f, const struct dtn_reader *in)
 {
 	const struct dtn_meta *meta = dtn_reader_meta(in);
@@ -44,9 +56,8 @@ void dtn_fields_segment(struct dtn_fields *f, const struct dtn_reader *in)
 		if (f->segments == 1)
 			f->said[i] = text ? dtn_strdup(text) : NULL;
 		else if (!same_text(text, f->said[i]))
-			dtn_reader_die(in, "%s is %s, expected %s", fixed[i],
-				       text ? text : "not there",
-				       f->said[i] ? f->said[i] : "none");
+			dtn_reader_die(in, "%s, expected %s", said_text(i, text),
+				       said_text(i, f->said[i]));
 	}
 	f->frames = f->said[TRACE] ? frames_of(in, fixed[TRACE], f->said[TRACE]) :
 		    frames_of(in, fixed[STRIP], f->said[STRIP]);
