@@ -38,7 +38,7 @@ meta() { dtn-info --json "$2" | jq -r --arg k "$1" '.meta[$k] // "none"'; }
 
 @test "noised images are rebuilt from the kept noise to the last bit" {
 	local name options
-	for name in linear cosine sigmoid quadratic constant sigmoid-beta scaled-linear; do
+	for name in linear cosine sigmoid quadratic constant sigmoid-beta scaled-linear jsd warmup10 warmup50 exp laplace; do
 		for options in "-T 1000" "-T 7" "-T 300 --zero-snr"; do
 			# shellcheck disable=SC2086
 			stream -n 5 -s 7x3x3 | dtn-noise $options --schedule $name --seed 5 --keep-noise \

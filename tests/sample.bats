@@ -166,6 +166,7 @@ meta() { dtn-info --json "$2" | grep -oE "\"$1\": *\"[^\"]*\"" | sed 's/.*: *"\(
 	local config
 	for config in "ddpm.prediction=v ddpm.schedule=cosine" "ddpm.prediction=x0" \
 		"ddpm.prediction=v ddpm.zero_snr=1" "ddpm.prediction=eps ddpm.zero_snr=1" \
+		"ddpm.prediction=v ddpm.schedule=jsd" "ddpm.prediction=eps ddpm.schedule=jsd" \
 		"image.height=5 image.width=11 image.channels=3 ddpm.schedule=sigmoid" \
 		"image.height=1 image.width=1" "ddpm.steps=1" "unet.mult=1 unet.attn=none"; do
 		# shellcheck disable=SC2086

@@ -57,6 +57,8 @@ golden() {
 	golden "0 2 1.00000000e-4,1 2 1.20686636e-4,500 2 .0102926174,998 2 .752267231,999 2 1.00000000" \
 		--schedule linear --zero-snr
 	golden "999 4 0,999 8 0,999 6 1.00000000" --schedule linear --zero-snr
+	golden "0 2 .001,998 2 .500000000,999 2 1.00000000,999 4 0,999 7 .999000000,999 8 0" --schedule jsd
+	dtn-schedule --schedule jsd | cmp - <(dtn-schedule --schedule jsd --zero-snr)
 }
 
 @test "published numbers: other lengths, ends scaled and as they are" {
@@ -88,9 +90,9 @@ golden() {
 
 @test "columns belong together" {
 	local name
-	for name in linear cosine sigmoid quadratic constant sigmoid-beta; do
+	for name in linear cosine sigmoid quadratic constant sigmoid-beta jsd warmup10 warmup50 exp laplace; do
 		dtn-schedule --schedule $name -T 40 | awk -F '\t' '
-			function near(a, b) { d = a - b; return d <= 2e-8 * b + 1e-300 && -d <= 2e-8 * b + 1e-300 }
+			function near(a, b) { d = a - b; return d <= 4e-8 * b + 1e-300 && -d <= 4e-8 * b + 1e-300 }
 			NR == 2 { bar = 1 }
 			NR > 1 {
 				before = bar
@@ -127,13 +129,17 @@ golden() {
 	dtn-schedule -q -T 300 --schedule linear --beta 1e-4,0.02 2> err > quiet
 	[ ! -s err ]
 	cmp table quiet
-	for name in linear cosine sigmoid quadratic constant sigmoid-beta scaled-linear; do
+	for name in linear cosine sigmoid quadratic constant sigmoid-beta scaled-linear jsd warmup10 warmup50 exp; do
 		for T in 10 300 1000; do
 			dtn-schedule -T $T --schedule $name 2> err > table
 			[ ! -s err ] || fail "$name $T: $(cat err)"
 		done
 	done
 	dtn-schedule -T 300 --schedule linear --beta 1e-4,0.02 --zero-snr 2> err > table
+	[ ! -s err ]
+	dtn-schedule --schedule laplace 2> err > table
+	grep -q '1000 steps still shows the image (signal to noise 0.033)' err
+	dtn-schedule --schedule laplace --zero-snr 2> err > table
 	[ ! -s err ]
 }
 
@@ -144,10 +150,12 @@ golden() {
 		fails 2 "^dtn-schedule: ${o%% *} .*: wants " dtn-schedule --schedule linear $o
 	done
 	fails 2 '^dtn-schedule: --beta 0.1: wants two numbers, LO,HI$' dtn-schedule --beta 0.1
-	fails 2 '^dtn-schedule: --schedule line: wants linear, cosine, sigmoid, .* or scaled-linear$' \
+	fails 2 '^dtn-schedule: --schedule line: wants linear, cosine, sigmoid, .* or laplace$' \
 		dtn-schedule --schedule line
 	fails 2 'the ends of this schedule are fixed' dtn-schedule --schedule cosine --beta 1e-4,0.02
-	fails 2 'the ends of this schedule are fixed' dtn-schedule --beta 1e-4,0.02 --schedule sigmoid
+	for o in sigmoid jsd exp laplace; do
+		fails 2 'the ends of this schedule are fixed' dtn-schedule --beta 1e-4,0.02 --schedule $o
+	done
 	fails 2 'from 1e-9 to below 1' dtn-schedule --schedule linear --beta 0.5,1
 }
 

@@ -535,7 +535,10 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 	fails 2 'heads' train -o a --heads 3 "$G"
 	fails 2 'fixed' train -o a --beta 1e-4,0.02 "$G"
 	fails 2 'wants two numbers' train -o a --schedule linear --beta 1e-4 "$G"
-	fails 2 'wants --predict v or x0' train -o a --zero-snr --predict eps "$G"
+	fails 2 '^dtn-train: --zero-snr leaves only noise at the last step: wants --predict v or x0$' \
+		train -o a --zero-snr --predict eps "$G"
+	fails 2 '^dtn-train: --schedule jsd leaves only noise at the last step: wants --predict v or x0$' \
+		train -o a --schedule jsd --predict eps "$G"
 	fails 2 'both want stdout' train -o - --log - "$G"
 	fails 2 'more than 1048576 images a step' train -o a --accum 60000 -b 60000 "$G"
 	fails 2 '^dtn-train: --keep-best wants --val, ' train -o a --keep-best "$G"

@@ -1,9 +1,10 @@
 /* schedule.c -- the noise of every step, and what follows from it.
  *
- * A schedule is defined by its betas (linear, quadratic, constant, sigmoid-beta) or by a curve
- * alpha_bar(u), u = (t+1)/T, from which betas are taken (cosine, sigmoid).  Betas are clipped to
- * MaxBeta, since the cosine's last one would be 1, and alpha_bar is the product of the clipped
- * ones: the two always agree.
+ * A schedule is defined by its betas (linear, quadratic, constant, sigmoid-beta, jsd, warmup) or by
+ * a curve alpha_bar(u), u = (t+1)/T, from which betas are taken (cosine, sigmoid, exp, laplace).
+ * Betas are clipped to MaxBeta, since the cosine's last one would be 1, but for jsd, which means
+ * to end so; and to DTN_LEAST_BETA, since laplace's are nearly 0 half way.  alpha_bar is the
+ * product of the clipped ones: the two always agree.
  */
 #include "lib/diffusion/schedule.h"
 
@@ -41,34 +42,59 @@ static double sigmoid_curve(double u)
 	       (logistic(end) - logistic(start));
 }
 
-static double curve_beta(double (*curve)(double), int t, int T)
+/* betas_for_alpha_bar of diffusers, and so the next. */
+static double exp_curve(double u)
 {
-	return 1 - curve((t + 1.0) / T) / curve((double)t / T);
+	return exp(-12 * u);
 }
 
+/* The logarithm of the signal to noise ratio is the quantile of a Laplace distribution; a curve of
+ * its square root, as there.  The offset bounds it at both ends. */
+static double laplace_curve(double u)
+{
+	const double half = log(1 - 2 * fabs(0.5 - u) + 1e-6) / 2;
+	const double snr = exp(u > 0.5 ? half : -half);
+
+	return sqrt(snr / (1 + snr));
+}
+
+/* NULL: defined by its betas. */
+static double (*curve_of(enum dtn_schedule_kind kind))(double)
+{
+	switch (kind) {
+	case DTN_COSINE: return cosine_curve;
+	case DTN_SIGMOID: return sigmoid_curve;
+	case DTN_EXP: return exp_curve;
+	case DTN_LAPLACE: return laplace_curve;
+	default: return NULL;
+	}
+}
+
+/* jsd and warmup are of the code of Ho et al. 2020. */
 static double beta_at(const struct dtn_schedule_config *c, double first, double last, int t)
 {
-	double root;
+	double (*curve)(double) = curve_of(c->kind), root;
+	const int T = c->steps, warm = c->kind == DTN_WARMUP10 ? T / 10 : T / 2;
 
+	if (curve)
+		return 1 - curve((t + 1.0) / T) / curve((double)t / T);
 	switch (c->kind) {
-	case DTN_LINEAR:
-		return between(first, last, t, c->steps);
 	case DTN_QUADRATIC:
 	case DTN_SCALED_LINEAR:
-		root = between(sqrt(first), sqrt(last), t, c->steps);
+		root = between(sqrt(first), sqrt(last), t, T);
 		return root * root;
 	case DTN_CONSTANT:
 		return last;
 	case DTN_GEODIFF:
-		return logistic(between(-6, 6, t, c->steps)) * (last - first) + first;
-	case DTN_COSINE:
-		return curve_beta(cosine_curve, t, c->steps);
-	case DTN_SIGMOID:
-		return curve_beta(sigmoid_curve, t, c->steps);
-	case DTN_SCHEDULE_KINDS:
-		break;
+		return logistic(between(-6, 6, t, T)) * (last - first) + first;
+	case DTN_JSD:
+		return 1.0 / (T - t);
+	case DTN_WARMUP10:
+	case DTN_WARMUP50:
+		return t < warm ? between(first, last, t, warm) : last;
+	default:
+		return between(first, last, t, T);
 	}
-	return 0;
 }
 
 /* sqrt(alpha_bar), shifted and stretched so that the last is 0 and the first stays
@@ -100,7 +126,12 @@ const char *dtn_schedule_check(const struct dtn_schedule_config *c)
 
 bool dtn_schedule_has_ends(enum dtn_schedule_kind kind)
 {
-	return kind != DTN_COSINE && kind != DTN_SIGMOID;
+	return !curve_of(kind) && kind != DTN_JSD;
+}
+
+bool dtn_schedule_ends_in_noise(const struct dtn_schedule_config *c)
+{
+	return c->zero_snr || c->kind == DTN_JSD;
 }
 
 void dtn_schedule_ends(const struct dtn_schedule_config *c, double *first, double *last)
@@ -112,6 +143,7 @@ void dtn_schedule_ends(const struct dtn_schedule_config *c, double *first, doubl
 void dtn_schedule_init(struct dtn_schedule *s, const struct dtn_schedule_config *config)
 {
 	const int T = config->steps;
+	const double most = config->kind == DTN_JSD ? 1 : MaxBeta;
 	double first, last, product = 1;
 
 	s->config = *config;
@@ -119,11 +151,11 @@ void dtn_schedule_init(struct dtn_schedule *s, const struct dtn_schedule_config 
 	s->alpha_bar = dtn_alloc((size_t)T, sizeof(*s->alpha_bar));
 	dtn_schedule_ends(config, &first, &last);
 	for (int t = 0; t < T; t++) {
-		s->beta[t] = fmin(fmax(beta_at(config, first, last, t), 0), MaxBeta);
+		s->beta[t] = fmin(fmax(beta_at(config, first, last, t), DTN_LEAST_BETA), most);
 		product *= 1 - s->beta[t];
 		s->alpha_bar[t] = product;
 	}
-	if (config->zero_snr)
+	if (config->zero_snr && s->alpha_bar[T - 1] > 0)
 		rescale(s, T);
 }
 

@@ -10,9 +10,11 @@
 /* Two names, quadratic (Ho et al.) and scaled-linear (diffusers), are one schedule. */
 enum dtn_schedule_kind {
 	DTN_LINEAR, DTN_COSINE, DTN_SIGMOID, DTN_QUADRATIC, DTN_CONSTANT, DTN_GEODIFF,
-	DTN_SCALED_LINEAR, DTN_SCHEDULE_KINDS
+	DTN_SCALED_LINEAR, DTN_JSD, DTN_WARMUP10, DTN_WARMUP50, DTN_EXP, DTN_LAPLACE,
+	DTN_SCHEDULE_KINDS
 };
-#define DTN_SCHEDULES "linear|cosine|sigmoid|quadratic|constant|sigmoid-beta|scaled-linear"
+#define DTN_SCHEDULES "linear|cosine|sigmoid|quadratic|constant|sigmoid-beta|scaled-linear|" \
+	"jsd|warmup10|warmup50|exp|laplace"
 
 /* What every program takes where nothing is said, as it would be typed. */
 #define DTN_DEFAULT_STEPS "1000"
@@ -44,6 +46,9 @@ const char *dtn_schedule_check(const struct dtn_schedule_config *);
 
 /* Can the ends of the betas be chosen? */
 bool dtn_schedule_has_ends(enum dtn_schedule_kind);
+
+/* Is the last alpha_bar 0, so that eps says nothing of the image there? */
+bool dtn_schedule_ends_in_noise(const struct dtn_schedule_config *);
 
 /* beta_first and beta_last with the defaults filled in. */
 void dtn_schedule_ends(const struct dtn_schedule_config *, double *first, double *last);

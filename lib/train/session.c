@@ -160,8 +160,9 @@ static void count_classes(struct dtn_session *s)
 static void check_schedule(const struct dtn_settings *s)
 {
 	dtn_schedule_settle(&s->schedule);
-	if (s->schedule.zero_snr && s->predict == DTN_EPS)
-		dtn_usage("--zero-snr leaves only noise at the last step: wants --predict v or x0");
+	if (dtn_schedule_ends_in_noise(&s->schedule) && s->predict == DTN_EPS)
+		dtn_usage("%s leaves only noise at the last step: wants --predict v or x0",
+			  s->schedule.zero_snr ? "--zero-snr" : "--schedule jsd");
 }
 
 /* Images that come with noise bring its schedule; what was asked for must not contradict it. */

@@ -250,6 +250,38 @@ static void test_x0(void)
 	dtn_schedule_release(&schedule);
 }
 
+/* Also where alpha_bar ends at 0 (jsd). */
+static void test_schedules(void)
+{
+	static const int lengths[] = { 1, 2, 10, 1000 };
+	bool good = true;
+
+	for (int i = 0; i < 4 * 3 * DTN_SCHEDULE_KINDS * (DTN_DPM + 1); i++) {
+		const int T = lengths[i % 4];
+		const struct dtn_schedule_config of = {
+			.steps = T, .kind = (enum dtn_schedule_kind)(i / 12 % DTN_SCHEDULE_KINDS)
+		};
+		const struct dtn_sampler_config c = {
+			.kind = (enum dtn_sampler_kind)(i / 12 / DTN_SCHEDULE_KINDS),
+			.steps = T, .clip = true
+		};
+		struct dtn_schedule schedule;
+		struct dtn_sampler s;
+
+		dtn_schedule_init(&schedule, &of);
+		dtn_sampler_init(&s, &c, &schedule, (enum dtn_predict)(i / 4 % 3));
+		for (int k = 0; k < c.steps; k++) {
+			struct dtn_coefficients to;
+			dtn_sampler_coefficients(&s, k, &to);
+			good = good && isfinite(to.cx) && isfinite(to.co) && isfinite(to.x0) &&
+			       isfinite(to.x) && isfinite(to.x0_before) && isfinite(to.noise);
+		}
+		dtn_sampler_release(&s);
+		dtn_schedule_release(&schedule);
+	}
+	check(good, "all schedules", "a coefficient is no number");
+}
+
 /* --- whole trajectories with a perfect network ------------------------------------------------ */
 
 /* For data N(m, d^2) in every pixel, E[x_0 | x_t] is known, so the right output is. */
@@ -339,6 +371,7 @@ int main(void)
 	test_eta();
 	test_predictions();
 	test_x0();
+	test_schedules();
 	test_trajectories();
 	return failures != 0;
 }

@@ -84,6 +84,78 @@ static void test_others(void)
 	dtn_schedule_release(&s);
 }
 
+/* jsd and warmup by the formulas of the code of Ho et al. 2020 (get_beta_schedule, with numpy in
+ * f64 and ends of 1e-4 and 0.02 times 1000/T); exp and laplace by betas_for_alpha_bar of diffusers
+ * 0.42.1, in f64. */
+static void test_of_code(void)
+{
+	static const struct {
+		enum dtn_schedule_kind kind;
+		int T, t;
+		double beta, alpha_bar;
+	} known[] = {
+		{ DTN_JSD, 1000, 0, 0.001, 0.999 },
+		{ DTN_JSD, 1000, 50, 0.001052631579, 0.949 },
+		{ DTN_JSD, 1000, 500, 0.002, 0.499 },
+		{ DTN_JSD, 1000, 998, 0.5, 0.001 },
+		{ DTN_JSD, 1000, 999, 1, 0 },
+		{ DTN_WARMUP10, 1000, 0, 0.0001, 0.9999 },
+		{ DTN_WARMUP10, 1000, 50, 0.01015050505, 0.7692913123 },
+		{ DTN_WARMUP10, 1000, 500, 0.02, 0.0001102138891 },
+		{ DTN_WARMUP10, 1000, 998, 0.02, 4.707843553e-09 },
+		{ DTN_WARMUP10, 1000, 999, 0.02, 4.613686682e-09 },
+		{ DTN_WARMUP50, 1000, 0, 0.0001, 0.9999 },
+		{ DTN_WARMUP50, 1000, 50, 0.002093987976, 0.9455521762 },
+		{ DTN_WARMUP50, 1000, 500, 0.02, 0.006225656581 },
+		{ DTN_WARMUP50, 1000, 998, 0.02, 2.659321565e-07 },
+		{ DTN_WARMUP50, 1000, 999, 0.02, 2.606135134e-07 },
+		{ DTN_EXP, 1000, 0, 0.01192828714, 0.9880717129 },
+		{ DTN_EXP, 1000, 50, 0.01192828714, 0.5422652533 },
+		{ DTN_EXP, 1000, 500, 0.01192828714, 0.002449184909 },
+		{ DTN_EXP, 1000, 998, 0.01192828714, 6.21838706e-06 },
+		{ DTN_EXP, 1000, 999, 0.01192828714, 6.144212353e-06 },
+		{ DTN_LAPLACE, 1000, 0, 0.0211537572, 0.9788462428 },
+		{ DTN_LAPLACE, 1000, 50, 0.001193172117, 0.8710292843 },
+		{ DTN_LAPLACE, 1000, 500, 0.0002500313829, 0.7072832706 },
+		{ DTN_LAPLACE, 1000, 998, 0.1516296618, 0.2070266479 },
+		{ DTN_LAPLACE, 1000, 999, 0.8472526271, 0.0316227766 },
+		{ DTN_JSD, 300, 0, 0.003333333333, 0.9966666667 },
+		{ DTN_JSD, 300, 15, 0.00350877193, 0.9466666667 },
+		{ DTN_JSD, 300, 150, 0.006666666667, 0.4966666667 },
+		{ DTN_JSD, 300, 298, 0.5, 0.003333333333 },
+		{ DTN_JSD, 300, 299, 1, 0 },
+		{ DTN_WARMUP10, 300, 0, 0.0003333333333, 0.9996666667 },
+		{ DTN_WARMUP10, 300, 15, 0.03464367816, 0.7533591082 },
+		{ DTN_WARMUP10, 300, 150, 0.06666666667, 8.467811817e-05 },
+		{ DTN_WARMUP10, 300, 298, 0.06666666667, 3.113251013e-09 },
+		{ DTN_WARMUP10, 300, 299, 0.06666666667, 2.905700946e-09 },
+		{ DTN_WARMUP50, 300, 0, 0.0003333333333, 0.9996666667 },
+		{ DTN_WARMUP50, 300, 15, 0.007011185682, 0.9428027012 },
+		{ DTN_WARMUP50, 300, 150, 0.06666666667, 0.005462023664 },
+		{ DTN_WARMUP50, 300, 298, 0.06666666667, 2.008151701e-07 },
+		{ DTN_WARMUP50, 300, 299, 0.06666666667, 1.874274921e-07 },
+		{ DTN_EXP, 300, 0, 0.03921056085, 0.9607894392 },
+		{ DTN_EXP, 300, 15, 0.03921056085, 0.527292424 },
+		{ DTN_EXP, 300, 150, 0.03921056085, 0.002381558914 },
+		{ DTN_EXP, 300, 298, 0.03921056085, 6.394962416e-06 },
+		{ DTN_EXP, 300, 299, 0.03921056085, 6.144212353e-06 },
+		{ DTN_LAPLACE, 300, 0, 0.03800569561, 0.9619943044 },
+		{ DTN_LAPLACE, 300, 15, 0.003916464338, 0.8686543834 },
+		{ DTN_LAPLACE, 300, 150, 0.0008362217434, 0.7068685642 },
+		{ DTN_LAPLACE, 300, 298, 0.1460431906, 0.2748944494 },
+		{ DTN_LAPLACE, 300, 299, 0.8849639319, 0.0316227766 }
+	};
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		struct dtn_schedule s = make(known[i].T, known[i].kind);
+		good = good && near(s.beta[known[i].t], known[i].beta, 9) &&
+		       near(s.alpha_bar[known[i].t], known[i].alpha_bar, 9);
+		dtn_schedule_release(&s);
+	}
+	check(good, "jsd, warmup, exp, laplace", "other numbers than their sources");
+}
+
 /* The ends of the linear schedule are scaled by 1000/T unless they are given. */
 static void test_lengths(void)
 {
@@ -113,7 +185,7 @@ static void test_lengths(void)
 /* Any length of any kind gives betas in range, a decreasing alpha_bar and no nonsense. */
 static void test_sane(void)
 {
-	static const int lengths[] = { 1, 2, 3, 10, 27, 1000, 65536, DTN_MAX_STEPS };
+	static const int lengths[] = { 1, 2, 3, 10, 27, 1000, 65536, 999999, DTN_MAX_STEPS };
 	bool good = true;
 
 	for (int kind = DTN_LINEAR; kind < DTN_SCHEDULE_KINDS; kind++)
@@ -125,15 +197,18 @@ static void test_sane(void)
 					.zero_snr = zero
 				};
 				struct dtn_schedule s;
-				good = good && !dtn_schedule_check(&c);
+				const bool ends = zero || kind == DTN_JSD;
+				const double least = (zero ? 0.9 : 1) * DTN_LEAST_BETA;
+				good = good && !dtn_schedule_check(&c) &&
+				       dtn_schedule_ends_in_noise(&c) == ends;
 				dtn_schedule_init(&s, &c);
 				for (int t = 0; t < c.steps; t++)
-					good = good && s.beta[t] > 0 &&
-					       s.beta[t] <= (zero ? 1 : 0.999) &&
+					good = good && s.beta[t] >= least &&
+					       s.beta[t] <= (ends ? 1 : 0.999) &&
 					       s.alpha_bar[t] < dtn_alpha_bar(&s, t - 1) &&
 					       dtn_snr(&s, t) >= 0 &&
 					       isfinite(dtn_posterior_variance(&s, t));
-				good = good && (s.alpha_bar[c.steps - 1] == 0) == (zero != 0);
+				good = good && (s.alpha_bar[c.steps - 1] == 0) == ends;
 				dtn_schedule_release(&s);
 			}
 	check(good, "all kinds and lengths", "a beta out of range");
@@ -258,6 +333,7 @@ int main(void)
 {
 	test_linear();
 	test_others();
+	test_of_code();
 	test_lengths();
 	test_sane();
 	test_check();
