@@ -196,7 +196,9 @@ injected() {
 # calls PROGRAM NAME,NAME... [STRACE OPTION]...: the numbers of these calls, in `make check` the first
 calls() {
 	strace -f -o trace -e "trace=$2" "${@:3}" "$1" -q $single $need -o f $operand > o
-	seq "$(either 1 "$(grep -cE "^[0-9]+ +(${2/,/|})\(" trace)")"
+	local n
+	n=$(grep -cE "^[0-9]+ +(${2/,/|})\(" trace) || n=1     # which will not be met
+	seq "$(either 1 "$n")"
 }
 
 device_errors() {
@@ -208,8 +210,8 @@ device_errors() {
 				': (.*: )?Input/output error$' -P "$operand"
 		done
 	fi
-	for n in $(calls "$1" write); do
-		injected "$1" write:error=ENOSPC:when=$n 'No space left on device$'
+	for n in $(calls "$1" writev); do
+		injected "$1" writev:error=ENOSPC:when=$n 'No space left on device$'
 	done
 	injected "$1" fsync:error=EIO 'Input/output error$'
 	injected "$1" rename,renameat,renameat2:error=EXDEV 'Invalid cross-device link$'
@@ -219,13 +221,13 @@ device_errors() {
 interrupted_calls() {
 	local fault
 	make_with "$1" expected
-	for fault in read,pread64:error=EINTR:when=1+3 write:error=EINTR:when=1+2; do
+	for fault in read,pread64:error=EINTR:when=1+3 writev:error=EINTR:when=1+2; do
 		rm -f f
 		if [[ $fault == read* ]] && [ $in != nothing ]; then
 			strace -f -o trace -e trace=read,pread64 -P "$operand" -e "inject=$fault" \
 				"$1" $need -o f $operand > o
 		elif [[ $fault == write* ]]; then
-			strace -f -o trace -e trace=write -e "inject=$fault" "$1" $need -o f $operand > o
+			strace -f -o trace -e trace=writev -e "inject=$fault" "$1" $need -o f $operand > o
 		else
 			continue
 		fi
