@@ -398,7 +398,7 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 	for option in "--lr 1e-4" "-T 500" "--channels 16" "--mult 1" "--blocks 2" "--attn 8" "--heads 2" "--attention linear" \
 		"--groups 8" "--dropout 0.1" "--schedule linear" "--predict eps" "--loss l1" "--zero-snr" \
 		"--weight p2" "--batch 5" "--accum 2" "--warmup 1" "--clip 2" "--betas 0.9,0.999" "--ema 0.9" "--weight-decay 1" \
-		"--flip" "--val 0.1" "--seed 3" "--lr-decay linear"; do
+		"--flip" "--val 0.1" "--seed 3" "--lr-decay linear" "--lr-end 1e-4"; do
 		# shellcheck disable=SC2086
 		fails 2 "^dtn-train: (--[a-z-]+ .*|--val) contradicts a.dtn, which was trained with " \
 			dtn-train --resume --steps 13 -o a.dtn $option "$G"
@@ -486,7 +486,20 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 	same rates "0.125 0.225 0.3 0.35 0.3 0.25 0.2 0.15 0.1 0.05" "$(echo $(column rate log))"
 	train --steps 3 --warmup 0 --lr 0.5 -o a.dtn --log log "$G"
 	same rates "0.5 0.5 0.5" "$(echo $(column rate log))"
+	train --steps 4 --warmup 0 --lr 0.5 --lr-decay linear --lr-end 0.1 -o a.dtn --log log "$G"
+	same rates "0.5 0.4 0.3 0.2" "$(echo $(column rate log))"
+	same "end" 0.1 "$(json train.lr_end a.dtn)"
+	# the default is not told, as in files from before there was a choice
+	train --steps 3 --warmup 0 --lr-decay linear --lr-end 0 -o b.dtn "$G"
+	same "no end" "" "$(json train.lr_end b.dtn)"
+	fails 2 '^dtn-train: --lr-end 0.2 contradicts a.dtn, which was trained with 0.1$' \
+		dtn-train --resume --steps 6 --lr-end 0.2 -o a.dtn "$G"
+	dtn-train --resume --steps 5 -o a.dtn --log more "$G"
+	same "rate of step 5 of 5" 0.18 "$(column rate more)"
 	fails 2 'wants to know the end' train --lr-decay cosine -o a.dtn "$G"
+	fails 2 '^dtn-train: --lr-end wants --lr-decay$' train --steps 2 --lr-end 1e-4 -o a.dtn "$G"
+	fails 2 '^dtn-train: --lr-end 0.1: above --lr 0.001$' \
+		train --steps 2 --lr-decay cosine --lr-end 0.1 -o a.dtn "$G"
 }
 
 # --- what is refused ----------------------------------------------------------------------------------

@@ -48,14 +48,14 @@ void dtn_optim_release(struct dtn_optim *o)
 double dtn_rate(const struct dtn_settings *s, int64_t update, double done)
 {
 	const double pi = 3.14159265358979323846;
-	double rate = s->rate;
+	double rate = s->rate, end = s->rate_end;
 
+	if (s->decay == DTN_COSINE_RATE)
+		rate = end + (rate - end) * 0.5 * (1 + cos(pi * done));
+	else if (s->decay == DTN_LINEAR_RATE)
+		rate = end + (rate - end) * (1 - done);
 	if (update >= 0 && update < s->warmup)
 		rate *= (double)(update + 1) / s->warmup;
-	if (s->decay == DTN_COSINE_RATE)
-		rate *= 0.5 * (1 + cos(pi * done));
-	else if (s->decay == DTN_LINEAR_RATE)
-		rate *= 1 - done;
 	return rate;
 }
 

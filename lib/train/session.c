@@ -46,6 +46,10 @@ static struct dtn_reader *settle_new(struct dtn_session *s)
 	dtn_limits_settle(&s->limits, s->job, &s->settings, NULL, NULL);
 	if (!s->settings.conditional && dtn_settings_given(&s->settings, "label-dropout"))
 		dtn_usage("--label-dropout wants --classes");
+	if (s->settings.decay == DTN_CONSTANT_RATE && dtn_settings_given(&s->settings, "lr-end"))
+		dtn_usage("--lr-end wants --lr-decay");
+	if (s->settings.rate_end > s->settings.rate)
+		dtn_usage("--lr-end %g: above --lr %g", s->settings.rate_end, s->settings.rate);
 	return reader;
 }
 

@@ -143,9 +143,11 @@ static char *text_of(const struct dtn_settings *s, const struct setting *e)
 
 /* --- metadata -------------------------------------------------------------------------------- */
 
-/* What only conditional training has, a file of another need not say. */
+/* A file need not say what only conditional training has, nor that a decay ends at 0. */
 static bool applies(const struct dtn_settings *s, const struct setting *e)
 {
+	if (!strcmp(e->name, "lr-end"))
+		return s->rate_end != 0;
 	return s->conditional || strcmp(e->name, "label-dropout") != 0;
 }
 
@@ -234,7 +236,7 @@ void dtn_settings_from_model(struct dtn_settings *s, const struct dtn_model *mod
 	for (int i = 0; i < SETTINGS; i++) {
 		const char *key = setting[i].key, *text;
 
-		if (!*key || !applies(s, &setting[i]))
+		if (!*key || (!applies(s, &setting[i]) && !dtn_meta_get(&model->meta, key)))
 			continue;
 		text = expect(model, key, name);
 		if (!take(s, &setting[i], text))

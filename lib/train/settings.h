@@ -25,7 +25,7 @@ struct dtn_settings {
 	enum dtn_loss_kind loss;
 	enum dtn_weight weight;
 	int batch, accum;               /* images an update: batch * accum */
-	double rate;
+	double rate, rate_end;          /* rate_end 0 without decay */
 	enum dtn_decay decay;
 	int warmup;                     /* steps */
 	double clip;                    /* 0: no clipping */

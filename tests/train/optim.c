@@ -46,6 +46,11 @@ static void rates(void)
 	check(near(dtn_rate(&s, 50, 1.0 / 3), 0.0075, 1e-12) &&
 		      near(dtn_rate(&s, 50, 0), 0.01, 1e-12) && fabs(dtn_rate(&s, 99, 1)) < 1e-12,
 	      "cosine decay", "no cosine");
+	s.rate_end = 0.002;
+	check(near(dtn_rate(&s, 50, 1.0 / 3), 0.008, 1e-12) &&
+		      near(dtn_rate(&s, 99, 1), 0.002, 1e-12) &&
+		      near(dtn_rate(&s, 4, 0), 0.005, 1e-12),
+	      "cosine decay to a rate", "ends elsewhere");
 	check(near(dtn_ema_decay(&s, 0), 0.1, 1e-12) &&
 		      near(dtn_ema_decay(&s, 9), 10.0 / 19, 1e-12) &&
 		      near(dtn_ema_decay(&s, 1000), 0.9, 1e-12),
