@@ -545,7 +545,10 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 	fails 2 '^dtn-train: -o MODEL is missing$' train "$G"
 	fails 2 '^dtn-train: --ema 1: wants 0 to 0.9999999$' train --ema 1 -o a "$G"
 	fails 2 'groups do not divide 8 channels; these do: 1 2 4 8' dtn-train -o a --channels 8 --groups 3 "$G"
-	fails 2 'heads' train -o a --heads 3 "$G"
+	fails 2 '^dtn-train: 3 heads \(--heads\) do not divide the 8 channels of level 1$' \
+		train -o a --heads 3 "$G"
+	fails 2 '^dtn-train: 3 heads \(--heads\) do not divide the 16 channels of level 2$' \
+		dtn-train -o a --channels 8 --mult 3,2 --heads 3 "$G"
 	fails 2 'fixed' train -o a --beta 1e-4,0.02 "$G"
 	fails 2 'wants two numbers' train -o a --schedule linear --beta 1e-4 "$G"
 	fails 2 '^dtn-train: --zero-snr leaves only noise at the last step: wants --predict v or x0$' \

@@ -188,6 +188,15 @@ static const char *bad_groups(const struct dtn_unet *u)
 	return text;
 }
 
+static const char *bad_heads(const struct dtn_unet *u, int level)
+{
+	static char text[128];
+
+	snprintf(text, sizeof(text), "%d heads (--heads) do not divide the %d channels of level %d",
+		 u->heads, u->channels * u->mult[level], level + 1);
+	return text;
+}
+
 static bool within(int value, int least, int most)
 {
 	return value >= least && value <= most;
@@ -220,9 +229,11 @@ const char *dtn_unet_check(const struct dtn_unet *u)
 		return bad_groups(u);
 	if (!(u->dropout >= 0 && u->dropout < 1))
 		return "the dropout must be at least 0 and less than 1";
+	if (!within(u->heads, 1, 1024))
+		return "there may be 1 to 1024 heads";
 	for (int i = 0; i < u->levels; i++)
-		if (!within(u->heads, 1, 1024) || u->channels * u->mult[i] % u->heads)
-			return "the heads must divide the channels of every level";
+		if (u->channels * u->mult[i] % u->heads)
+			return bad_heads(u, i);
 	if (!within(u->classes, 0, DTN_MAX_CLASSES))
 		return "there may be up to 65535 classes";
 	return NULL;
