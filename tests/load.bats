@@ -361,6 +361,26 @@ near() { awk '{ for (i = 1; i <= NF; i++) $i = $i < 12 ? 0 : $i > 243 ? 255 : $i
 	done
 }
 
+@test "--limit of what is broken is the beginning of the whole" {
+	local n j
+	# 1000 images of 28x28, and some compressed bytes in the middle are others
+	(printf '\0\0\10\3\0\0\3\350\0\0\0\34\0\0\0\34'
+	 awk 'BEGIN { srand(1); for (i = 0; i < 112000; i++) printf "%07d", rand() * 1e7 }') |
+		gzip -n > good.gz
+	(head -c 200000 good.gz; printf '\377\377\377\377'; tail -c +200005 good.gz) > idx.gz
+	dtn-load --skip-bad idx.gz > s 2> err
+	grep -q "idx.gz: image [0-9]*: corrupt gzip data" err
+	pixels s > all
+	n=$(($(wc -w < all) / 784))
+	[ "$n" -gt 200 ] || fail "only $n images"
+	for n in $((n - 9)) $((n + 1)) $((n + 5)) $((n + 9)) $((n + 20)); do
+		for j in 1 3; do
+			dtn-load -j $j --skip-bad --limit "$n" idx.gz > s 2> err
+			same "$n by $j" "$(cut -d ' ' -f "1-$((784 * n))" all | cksum)" "$(pixels s | cksum)"
+		done
+	done
+}
+
 @test "--shuffle: the same seed, the same order; another, another" {
 	mkdir d
 	for i in 1 2 3 4 5 6 7 8 9; do picture png -s 1x1 -k gray -v $i > d/$i.png; done

@@ -49,12 +49,12 @@ struct jobs {
 
 struct dtn_load {
 	const struct dtn_order *order;
-	uint64_t limit;
+	uint64_t limit, delivered;      /* images */
 	size_t bytes;                   /* of one image */
 	uint32_t per_task, per_batch;   /* images at most */
 	uint64_t taken, bad;            /* positions that tasks have; bad ones found among them */
 	uint64_t begun, emptied;        /* batches */
-	bool delivered;                 /* the caller has one that is not emptied yet */
+	bool lent;                      /* the caller has one that is not emptied yet */
 	uint32_t places;
 	struct batch *batch;            /* [places] */
 	struct jobs jobs;
@@ -108,20 +108,19 @@ static bool is_complete(const struct dtn_load *l, const struct batch *b)
 	return b->done == b->taken && (b->taken == b->n || !is_wanted(l));
 }
 
-/* Take a task and do it; called, and returns, with the lock held. */
+/* Take a task and do it; called, and returns, with the lock held.  Where tasks begin and end
+ * depends on the list alone: it may decide which images of a broken file can be read.  The last one
+ * may go beyond the limit. */
 static void work_once(struct worker *w)
 {
 	struct dtn_load *l = w->load;
 	struct batch *b = last_begun(l);
-	uint64_t wanted = l->limit - (l->taken - l->bad);
 	uint32_t at, n, bad;
 
 	if (!b)
 		b = begin_batch(l);
 	at = b->taken;
 	n = b->n - at < l->per_task ? b->n - at : l->per_task;
-	if (n > wanted)
-		n = (uint32_t)wanted;
 	b->taken += n;
 	l->taken += n;
 	pthread_mutex_unlock(&l->lock);
@@ -244,12 +243,12 @@ static void tell_bad(const struct dtn_load *l, uint64_t position, const struct d
 	free(path);
 }
 
-/* Tell of the bad images of a batch and close their gaps; how many remain. */
+/* Tell of the bad images of a batch and close their gaps; how many remain, up to the limit. */
 static uint32_t good_ones(const struct dtn_load *l, struct batch *b)
 {
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < b->done; i++) {
+	for (uint32_t i = 0; i < b->done && l->delivered + n < l->limit; i++) {
 		if (b->fault[i]) {
 			tell_bad(l, b->first + i, b->fault[i]);
 			free(b->fault[i]);
@@ -270,7 +269,7 @@ uint32_t dtn_load_next(struct dtn_load *l, const uint8_t **images, const int32_t
 	uint32_t n = 0;
 	struct batch *b;
 
-	if (l->delivered)
+	if (l->lent)
 		empty(l);
 	while ((b = next_batch(l))) {
 		n = good_ones(l, b);
@@ -278,7 +277,8 @@ uint32_t dtn_load_next(struct dtn_load *l, const uint8_t **images, const int32_t
 			break;
 		empty(l);
 	}
-	l->delivered = b != NULL;
+	l->lent = b != NULL;
+	l->delivered += n;
 	if (b) {
 		*images = b->images;
 		*classes = b->class;
