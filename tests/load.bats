@@ -243,6 +243,13 @@ near() { awk '{ for (i = 1; i <= NF; i++) $i = $i < 12 ? 0 : $i > 243 ? 255 : $i
 	same names 10,11,12,13,14,15,16,17,18,19 "$(names t)"
 	(head -c 6146 a.bin; printf '\12'; head -c 3072 a.bin) > b.bin
 	fails 3 "b.bin: image 2: corrupt CIFAR-10 data" dtn-load b.bin
+	(head -c 6146 a.bin; cat a.bin) > c.bin
+	cat b.bin a.bin > d.bin
+	dtn-load c.bin > s
+	dtn-load --skip-bad d.bin > t 2> err
+	same "pixels around a bad one" "$(pixels s | cksum)" "$(pixels t | cksum)"
+	same "labels around a bad one" "$(labels s)" "$(labels t)"
+	grep -q "d.bin: image 2: corrupt" err
 	head -c 6145 a.bin > c.bin
 	fails 3 "c.bin: neither PNG, JPEG, IDX nor CIFAR-10" dtn-load c.bin
 }

@@ -2,7 +2,6 @@
 #include "lib/image/hand.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 struct dtn_hand {
@@ -30,13 +29,12 @@ void dtn_hand_close(struct dtn_hand *h)
 	free(h);
 }
 
-/* A reason as it is kept for the caller; the text may be empty. */
-static struct dtn_fault *kept(const struct dtn_fault *fault, const char *text)
+/* A reason as it is kept for the caller. */
+static struct dtn_fault *kept(const struct dtn_fault *fault)
 {
 	struct dtn_fault *copy = dtn_alloc(1, sizeof(*copy));
 
 	*copy = *fault;
-	snprintf(copy->text, sizeof(copy->text), "%s", text);
 	return copy;
 }
 
@@ -56,13 +54,12 @@ static uint32_t decode_file(struct dtn_hand *h, size_t file, uint8_t *out, struc
 		if (good)
 			return 0;
 	}
-	*fault = kept(&why, why.text);
+	*fault = kept(&why);
 	return 1;
 }
 
-/* n images of a packed file, how many of them are bad.  Good ones that are as wanted are read to
- * where they belong.  The reason belongs to the first that is bad, and the others after it are bad
- * without further words. */
+/* n images of a packed file, as far as the first that is bad; how many were before it.  Those that
+ * are as wanted are read to where they belong. */
 static uint32_t decode_packed(struct dtn_hand *h, const struct dtn_file *file, uint32_t first,
 			      uint32_t n, uint8_t *out, int32_t *class, struct dtn_fault **fault)
 {
@@ -83,9 +80,9 @@ static uint32_t decode_packed(struct dtn_hand *h, const struct dtn_file *file, u
 				    out + i * h->bytes);
 		class[i] = file->map ? file->map[class[i]] : file->class;
 	}
-	for (uint32_t i = good; i < n; i++)
-		fault[i] = kept(&why, i == good ? why.text : "");
-	return n - good;
+	if (good < n)
+		fault[good] = kept(&why);
+	return good;
 }
 
 uint32_t dtn_hand_decode(struct dtn_hand *h, uint64_t position, uint32_t n, uint8_t *images,
@@ -99,6 +96,7 @@ uint32_t dtn_hand_decode(struct dtn_hand *h, uint64_t position, uint32_t n, uint
 		size_t at = dtn_list_find(o->list, image);
 		const struct dtn_file *file = &o->list->file[at];
 		uint8_t *out = images + i * h->bytes;
+		uint32_t good;
 
 		some = 1;
 		class[i] = file->class;
@@ -111,8 +109,12 @@ uint32_t dtn_hand_decode(struct dtn_hand *h, uint64_t position, uint32_t n, uint
 
 			some = left < n - i ? (uint32_t)left : n - i;
 		}
-		bad += decode_packed(h, file, (uint32_t)(image - file->first), some, out,
+		good = decode_packed(h, file, (uint32_t)(image - file->first), some, out,
 				     &class[i], &fault[i]);
+		if (good < some) {      /* those after it may be good again */
+			bad++;
+			some = good + 1;
+		}
 	}
 	return bad;
 }

@@ -267,7 +267,7 @@ static size_t in_turn(struct dtn_packed *p, uint32_t first, uint32_t n, uint8_t 
 	bool last = first + n == p->count;
 
 	pthread_mutex_lock(&p->lock);
-	while (p->next != first)
+	while (p->next < first)
 		pthread_cond_wait(&p->moved, &p->lock);
 	if (p->broken) {
 		fault->status = DTN_INPUT;
@@ -280,7 +280,8 @@ static size_t in_turn(struct dtn_packed *p, uint32_t first, uint32_t n, uint8_t 
 	if (last && done == want && !dtn_gzip_end(p->gz, fault))
 		done -= p->record;
 	p->broken = done < want;
-	p->next += n;
+	if (p->next < first + n)
+		p->next = first + n;
 	pthread_cond_broadcast(&p->moved);
 	pthread_mutex_unlock(&p->lock);
 	return done;
