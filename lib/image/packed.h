@@ -31,7 +31,8 @@ const char *dtn_packed_class(const struct dtn_packed *, int);   /* its name */
 /* `n` images from number `first` on into `pixels` [n,H,W,C] and `labels` [n]; returns how many
  * there were before the first that is bad or missing, and says in `fault` why when it is less than
  * n; the text is empty where the reason was told before.  May be called by several threads; a
- * compressed file makes them wait for each other, in ascending order. */
+ * compressed file makes them wait for each other, in ascending order, and once one of its images is
+ * bad, all that follow are. */
 uint32_t dtn_packed_read(struct dtn_packed *, uint32_t first, uint32_t n, uint8_t *pixels,
 			 int *labels, struct dtn_fault *);
 
