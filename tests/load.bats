@@ -445,6 +445,12 @@ near() { awk '{ for (i = 1; i <= NF; i++) $i = $i < 12 ? 0 : $i > 243 ? 255 : $i
 # Peak memory in KiB.
 peak() { /usr/bin/time -f %M -o peak "$@" > /dev/null && cat peak; }
 
+@test "threads that have no image to decode need no memory for one" {
+	unsanitized "a sanitizer takes all addresses"
+	picture jpeg -s 5000x4000 > a.jpg
+	(ulimit -v 500000; dtn-load -j 9 a.jpg > s)
+}
+
 @test "memory does not grow with the number of images" {
 	local i few many
 	[ -x /usr/bin/time ] || skip "no /usr/bin/time"

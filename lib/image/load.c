@@ -291,6 +291,8 @@ static void make_places(struct dtn_load *l, int threads)
 	uint32_t tasks = (uint32_t)dtn_ceil_div(l->per_batch, l->per_task);
 
 	l->places = AHEAD + (uint32_t)dtn_ceil_div(threads, tasks);
+	if (l->places > l->order->n)    /* no more batches than images */
+		l->places = l->order->n > 0 ? (uint32_t)l->order->n : 1;
 	l->batch = dtn_alloc(l->places, sizeof(*l->batch));
 	for (uint32_t i = 0; i < l->places; i++) {
 		struct batch *b = &l->batch[i];
