@@ -19,24 +19,17 @@ struct coder {
 
 struct dtn_encoder {
 	int level;
-	struct dtn_threads threads;
+	struct dtn_threads threads;     /* n 1: the caller alone, who needs no `each` */
 	struct coder *coder;            /* [threads.n] */
 	struct dtn_coded *coded;        /* [AT_A_TIME] */
 };
-
-static void no_threads(void *pool, int n, void (*job)(void *, int, int), void *arg)
-{
-	(void)pool;
-	for (int i = 0; i < n; i++)
-		job(arg, 0, i);
-}
 
 struct dtn_encoder *dtn_encoder_open(int level)
 {
 	struct dtn_encoder *e = dtn_alloc(1, sizeof(*e));
 
 	e->level = level;
-	e->threads = (struct dtn_threads){ 1, no_threads, NULL };
+	e->threads.n = 1;
 	e->coder = dtn_alloc(1, sizeof(*e->coder));
 	e->coded = dtn_alloc(AT_A_TIME, sizeof(*e->coded));
 	return e;
