@@ -73,7 +73,8 @@ static bool is_wanted(const struct dtn_load *l)
 	return l->taken < l->order->n && l->taken - l->bad < l->limit;
 }
 
-static struct batch *last_begun(const struct dtn_load *l)
+/* The batch that was begun last, while there are positions in it that no task has. */
+static struct batch *unfinished(const struct dtn_load *l)
 {
 	struct batch *b = l->begun > 0 ? &l->batch[(l->begun - 1) % l->places] : NULL;
 
@@ -82,7 +83,7 @@ static struct batch *last_begun(const struct dtn_load *l)
 
 static bool can_take(const struct dtn_load *l)
 {
-	return is_wanted(l) && (last_begun(l) || l->begun - l->emptied < l->places);
+	return is_wanted(l) && (unfinished(l) || l->begun - l->emptied < l->places);
 }
 
 /* Sizes double, so that whoever reads has something to do while the first images are decoded. */
@@ -114,7 +115,7 @@ static bool is_complete(const struct dtn_load *l, const struct batch *b)
 static void work_once(struct worker *w)
 {
 	struct dtn_load *l = w->load;
-	struct batch *b = last_begun(l);
+	struct batch *b = unfinished(l);
 	uint32_t at, n, bad;
 
 	if (!b)
