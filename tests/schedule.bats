@@ -89,10 +89,13 @@ golden() {
 }
 
 @test "columns belong together" {
-	local name
+	local name T
 	for name in linear cosine sigmoid quadratic constant sigmoid-beta jsd warmup10 warmup50 exp laplace; do
-		dtn-schedule --schedule $name -T 40 | awk -F '\t' '
-			function near(a, b) { d = a - b; return d <= 4e-8 * b + 1e-300 && -d <= 4e-8 * b + 1e-300 }
+		# all betas of exp are one number, so its rounding adds up
+		T=40
+		[ $name != exp ] || T=10
+		dtn-schedule --schedule $name -T $T | awk -F '\t' '
+			function near(a, b) { d = a - b; return d <= 2e-8 * b + 1e-300 && -d <= 2e-8 * b + 1e-300 }
 			NR == 2 { bar = 1 }
 			NR > 1 {
 				before = bar
