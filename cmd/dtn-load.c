@@ -200,7 +200,7 @@ int main(int argc, char **argv)
 	if (order.mixed)
 		dtn_note("images differ in size: all are fitted to %dx%d; -s WxH asks for another",
 			 order.wanted.width, order.wanted.height);
-	s.load.per_batch = dtn_images_most(dtn_order_bytes(&order));
+	s.load.per_batch = dtn_images_most(dtn_wanted_bytes(&order.wanted));
 	load = dtn_load_open(&order, &s.load);
 	threads = dtn_load_threads(load);
 	dtn_writer_share(writer, &threads);

@@ -18,7 +18,7 @@ struct dtn_hand *dtn_hand_open(const struct dtn_order *o, uint64_t max_pixels)
 
 	h->order = o;
 	h->decoder = dtn_decoder_open(max_pixels);
-	h->bytes = dtn_order_bytes(o);
+	h->bytes = dtn_wanted_bytes(&o->wanted);
 	return h;
 }
 

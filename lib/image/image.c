@@ -177,13 +177,16 @@ static void take_row(void *arg, const uint8_t *row)
 	dtn_resize_row(&d->resize, row);
 }
 
+size_t dtn_wanted_bytes(const struct dtn_wanted *w)
+{
+	return (size_t)w->width * (size_t)w->height * (size_t)w->channels;
+}
+
 /* Make ready for `height` rows of `width` pixels, of which `view` is to fill `out`, whose size is
  * wanted's. */
 static void expect(struct dtn_decoder *d, uint32_t width, uint32_t height, enum dtn_pixel pixel,
 		   const struct dtn_view *view, const struct dtn_wanted *wanted, uint8_t *out)
 {
-	size_t bytes = (size_t)wanted->width * (size_t)wanted->height * (size_t)wanted->channels;
-
 	d->pixel = pixel;
 	d->channels = wanted->channels;
 	d->width = width;
@@ -194,7 +197,7 @@ static void expect(struct dtn_decoder *d, uint32_t width, uint32_t height, enum 
 	}
 	room(&d->row, &d->row_room, (size_t)width * (size_t)wanted->channels);
 	if (view->width < wanted->width || view->height < wanted->height)
-		memset(out, 255, bytes);
+		memset(out, 255, dtn_wanted_bytes(wanted));
 	dtn_resize_begin(&d->resize, (int)width, (int)height, wanted->channels, view, out,
 			 wanted->width);
 }
@@ -235,8 +238,7 @@ bool dtn_decode(struct dtn_decoder *d, int fd, const struct dtn_wanted *wanted, 
 		lying.height = wanted->width;
 	}
 	if (p.orientation > 1)
-		target = room(&d->lying, &d->lying_room,
-			      (size_t)lying.width * (size_t)lying.height * (size_t)lying.channels);
+		target = room(&d->lying, &d->lying_room, dtn_wanted_bytes(&lying));
 	view = dtn_fit_view(wanted->fit, (int)p.width, (int)p.height, lying.width, lying.height);
 	if (jpeg) {
 		by = shrink(&view);

@@ -12,6 +12,8 @@ struct dtn_wanted {
 	enum dtn_fit fit;
 };
 
+size_t dtn_wanted_bytes(const struct dtn_wanted *);     /* of one image [H,W,C] */
+
 /* What a file's header says. */
 struct dtn_seen {
 	int width, height;              /* upright */

@@ -312,7 +312,7 @@ struct dtn_load *dtn_load_open(const struct dtn_order *o, const struct dtn_load_
 
 	l->order = o;
 	l->limit = ask->limit;
-	l->bytes = dtn_order_bytes(o);
+	l->bytes = dtn_wanted_bytes(&o->wanted);
 	l->per_task = (uint32_t)(l->bytes >= TASK_BYTES ? 1 : TASK_BYTES / l->bytes);
 	if (l->per_task > MOST)
 		l->per_task = MOST;

@@ -34,7 +34,6 @@ struct dtn_order {
 void dtn_order_init(struct dtn_order *, const struct dtn_list *, const struct dtn_load_ask *);
 void dtn_order_release(struct dtn_order *);
 uint64_t dtn_order_image(const struct dtn_order *, uint64_t position);  /* its number in the list */
-size_t dtn_order_bytes(const struct dtn_order *);                       /* of one image */
 
 struct dtn_load;
 

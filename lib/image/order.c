@@ -123,11 +123,6 @@ void dtn_order_init(struct dtn_order *o, const struct dtn_list *list,
 		decide(o, ask, o->n);
 }
 
-size_t dtn_order_bytes(const struct dtn_order *o)
-{
-	return (size_t)o->wanted.width * (size_t)o->wanted.height * (size_t)o->wanted.channels;
-}
-
 void dtn_order_release(struct dtn_order *o)
 {
 	free(o->shuffled);
