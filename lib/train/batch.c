@@ -74,6 +74,21 @@ void dtn_epoch_pick(struct dtn_epoch *o, uint64_t first, size_t n, uint32_t *ima
 	}
 }
 
+bool dtn_mirrored(const struct dtn_settings *s, uint64_t position)
+{
+	return s->flip && dtn_rng_below(dtn_rng(s->seed, DTN_RNG_FLIP, position, 0), 0, 2);
+}
+
+int32_t dtn_class_of(const struct dtn_settings *s, const struct dtn_data *d, uint32_t image,
+		     uint64_t position)
+{
+	int32_t label = d->classes.label[image];
+	float u;
+
+	dtn_rng_uniform(dtn_rng(s->seed, DTN_RNG_LABEL, position, 0), &u, 1);
+	return label == DTN_NO_CLASS || (double)u <= s->label_dropout ? s->unet.classes : label;
+}
+
 void dtn_loader_init(struct dtn_loader *s, const struct dtn_data *d)
 {
 	dtn_fetch_start(&s->fetch, &d->keep);

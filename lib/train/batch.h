@@ -29,6 +29,14 @@ void dtn_epoch_release(struct dtn_epoch *);
 /* The images of samples first .. first+n-1. */
 void dtn_epoch_pick(struct dtn_epoch *, uint64_t first, size_t n, uint32_t *image);
 
+/* Is the sample at this position mirrored? */
+bool dtn_mirrored(const struct dtn_settings *, uint64_t position);
+
+/* The class that the sample at this position is shown with: the image's, or none, now and then, so
+ * that the network learns images of any class, too [Ho & Salimans 2022]. */
+int32_t dtn_class_of(const struct dtn_settings *, const struct dtn_data *, uint32_t image,
+		     uint64_t position);
+
 /* What one worker needs to prepare samples. */
 struct dtn_loader {
 	struct dtn_fetch fetch;

@@ -1,7 +1,8 @@
 /* memory.c -- will it fit, into memory and into time?  Asked before hours of training. */
 #include "lib/train/memory.h"
 
-#include "lib/train/step.h"
+#include "lib/nn/plan.h"
+#include "lib/train/graph.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,8 @@
 
 /* Of the middle block: 256x256 has 4096 with three levels. */
 enum { MOST_POSITIONS = 8192 };
+
+/* --- of the machine -------------------------------------------------------------------------- */
 
 /* The number in the file, if it is less than `bytes`; without a limit it says "max". */
 static uint64_t least(const char *path, uint64_t bytes)
@@ -59,6 +62,39 @@ uint64_t dtn_memory(void)
 		fclose(f);
 	return bytes;
 }
+
+/* --- of a network ---------------------------------------------------------------------------- */
+
+/* Arenas of all workers; *params: bytes of the weights. */
+static uint64_t arenas(const struct dtn_settings *s, int type, int slice, int workers,
+		       bool training, uint64_t *params)
+{
+	struct dtn_training_graph g;
+	uint64_t arena;
+
+	dtn_training_graph(&g, s, type, slice);
+	arena = dtn_plan(&g.graph, g.loss, training);
+	*params = g.graph.params * sizeof(float);
+	dtn_graph_release(&g.graph);
+	return arena * (uint64_t)workers;
+}
+
+uint64_t dtn_training_memory(const struct dtn_settings *s, int type, int slice, int workers)
+{
+	uint64_t params, bytes = arenas(s, type, slice, workers, true, &params);
+
+	/* Weights, gradients, two moments, the average, and weights packed for the kernels. */
+	return bytes + 7 * params;
+}
+
+uint64_t dtn_asking_memory(const struct dtn_settings *s, int type, int slice, int workers)
+{
+	uint64_t params, bytes = arenas(s, type, slice, workers, false, &params);
+
+	return bytes + 2 * params;      /* packed */
+}
+
+/* --- will it fit? ---------------------------------------------------------------------------- */
 
 static _Noreturn void too_large(const struct dtn_settings *s, uint64_t wanted, uint64_t have)
 {

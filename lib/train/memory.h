@@ -9,6 +9,11 @@
  * that is less. */
 uint64_t dtn_memory(void);
 
+/* Bytes that training will take with so many workers, the data not counted; and a network beside it
+ * that only goes forward, with weights of the trainer. */
+uint64_t dtn_training_memory(const struct dtn_settings *, int type, int slice, int workers);
+uint64_t dtn_asking_memory(const struct dtn_settings *, int type, int slice, int workers);
+
 /* With how many workers, at most so many, training fits; not even one: death with status 3.  A
  * device with a queue has one.  `askers`: networks beside it that share its averaged weights.
  * *left: bytes of memory beside all of them. */

@@ -14,7 +14,7 @@ static struct dtn_weights in_place(const struct dtn_trainer *r)
 
 struct dtn_weights dtn_trainer_room(struct dtn_trainer *r)
 {
-	size_t n = r->graph.params;
+	size_t n = r->graph.graph.params;
 	struct dtn_weights *w = &r->mirror;
 
 	if (!r->queued)
@@ -31,7 +31,7 @@ struct dtn_weights dtn_trainer_room(struct dtn_trainer *r)
 void dtn_trainer_put(struct dtn_trainer *r)
 {
 	struct dtn_weights device = in_place(r), host = r->mirror;
-	size_t bytes = r->graph.params * sizeof(float);
+	size_t bytes = r->graph.graph.params * sizeof(float);
 
 	if (!r->queued)
 		return;
@@ -44,7 +44,7 @@ void dtn_trainer_put(struct dtn_trainer *r)
 struct dtn_weights dtn_trainer_get(struct dtn_trainer *r, bool whole)
 {
 	struct dtn_weights device = in_place(r), host = dtn_trainer_room(r);
-	size_t bytes = r->graph.params * sizeof(float);
+	size_t bytes = r->graph.graph.params * sizeof(float);
 
 	if (r->queued) {
 		r->net.backend->get(host.param, device.param, bytes);

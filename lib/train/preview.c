@@ -65,8 +65,8 @@ void dtn_preview_init(struct dtn_preview *p, const struct dtn_trainer *r, const 
 	p->folder = folder;
 	arrange(p, u);
 	p->pixels = dtn_alloc((size_t)p->grid.images, r->data->image_bytes);
-	dtn_sampling_graph(&p->graph, u, r->graph.type,
-			   dtn_sampling_slice(u, r->net.backend, r->graph.type,
+	dtn_sampling_graph(&p->graph, u, r->graph.graph.type,
+			   dtn_sampling_slice(u, r->net.backend, r->graph.graph.type,
 					      (int)p->grid.images));
 	dtn_sampler_init(&p->sampler, &config, &r->schedule, s->predict);
 	dtn_net_init(&p->net, &p->graph.graph, p->graph.prediction, false, r->net.backend,

@@ -72,7 +72,7 @@ struct dtn_queued *dtn_queued_open(struct dtn_trainer *r)
 {
 	struct dtn_queued *z = dtn_alloc(1, sizeof(*z));
 	const struct dtn_backend *b = r->net.backend;
-	size_t partials = b->queue->partials(r->graph.params);
+	size_t partials = b->queue->partials(r->graph.graph.params);
 
 	z->trainer = r;
 	z->device = b;
@@ -129,15 +129,15 @@ static void ask_slice(struct dtn_queued *z, bool first)
 	const struct dtn_noise_call noise = {
 		.draw = (const uint64_t *)z->on_device,
 		.pixels = (const uint8_t *)z->on_device + z->pixels_at, .sample = samples(z),
-		.x = dtn_value(run, r->x), .target = dtn_value(run, r->target),
-		.t = dtn_value(run, r->t),
-		.label = r->label < 0 ? NULL : dtn_value(run, r->label), .S = r->slice,
+		.x = dtn_value(run, r->graph.x), .target = dtn_value(run, r->graph.target),
+		.t = dtn_value(run, r->graph.t),
+		.label = r->graph.label < 0 ? NULL : dtn_value(run, r->graph.label), .S = r->slice,
 		.H = r->data->height, .W = r->data->width, .C = r->data->colours,
 		.predict = (int)r->settings->predict, .purpose = DTN_RNG_NOISE
 	};
 	const struct dtn_tally_call tally = {
-		.state = z->state, .loss = dtn_value(run, r->loss),
-		.dloss = dtn_gradient(run, r->loss), .sample = samples(z), .S = r->slice,
+		.state = z->state, .loss = dtn_value(run, r->graph.loss),
+		.dloss = dtn_gradient(run, r->graph.loss), .sample = samples(z), .S = r->slice,
 		.first = first
 	};
 
@@ -229,7 +229,7 @@ static void fill(struct dtn_queued *z, char *block, int j, uint32_t image, uint6
 		.weight = r->weight[t], .gradient = r->weight[t] / (float)r->images, .t = t,
 		.mirror = mirror
 	};
-	if (r->label >= 0)
+	if (r->graph.label >= 0)
 		sample->label = dtn_class_of(r->settings, r->data, image, position);
 	if (r->data->noised)
 		((int32_t *)(block + z->label_at))[j] = sample->label;
@@ -253,13 +253,14 @@ static void send_inputs(struct dtn_queued *z, const char *block)
 {
 	struct dtn_trainer *r = z->trainer;
 	struct dtn_run *run = &r->net.run[0];
+	const struct dtn_training_graph *g = &r->graph;
 	size_t S = (size_t)r->slice, numbers = S * r->data->image_bytes * sizeof(float);
 
-	z->queue->send(dtn_value(run, r->x), block + z->x_at, numbers);
-	z->queue->send(dtn_value(run, r->target), block + z->target_at, numbers);
-	z->queue->send(dtn_value(run, r->t), block + z->t_at, S * sizeof(int32_t));
-	if (r->label >= 0)
-		z->queue->send(dtn_value(run, r->label), block + z->label_at, S * sizeof(int32_t));
+	z->queue->send(dtn_value(run, g->x), block + z->x_at, numbers);
+	z->queue->send(dtn_value(run, g->target), block + z->target_at, numbers);
+	z->queue->send(dtn_value(run, g->t), block + z->t_at, S * sizeof(int32_t));
+	if (g->label >= 0)
+		z->queue->send(dtn_value(run, g->label), block + z->label_at, S * sizeof(int32_t));
 }
 
 static void send_slice(struct dtn_queued *z, int slice, uint64_t drawn, double rate)

@@ -240,7 +240,7 @@ static void describe(struct dtn_session *s)
 	dtn_model_to_meta(m, &m->meta);
 	dtn_settings_to_meta(&s->settings, &m->meta);
 	dtn_meta_set(&m->meta, "train.images", "%llu", (unsigned long long)s->data.images);
-	dtn_meta_set(&m->meta, "train.precision", "%s", dtn_type_name(s->trainer.graph.type));
+	dtn_meta_set(&m->meta, "train.precision", "%s", dtn_type_name(s->trainer.graph.graph.type));
 	dtn_meta_set(&m->meta, "train.step", "%lld", (long long)s->trainer.counters.step);
 }
 
@@ -267,7 +267,8 @@ static void say_what(const struct dtn_session *s)
 		dtn_plural((uint64_t)r->slices), r->slice, dtn_plural((uint64_t)r->slice),
 		(unsigned long long)s->settings.seed);
 	dtn_say("device %s, %s, in %s; %d thread%s", r->net.backend->name, r->net.backend->detail,
-		dtn_type_name(r->graph.type), r->net.workers, dtn_plural((uint64_t)r->net.workers));
+		dtn_type_name(r->graph.graph.type), r->net.workers,
+		dtn_plural((uint64_t)r->net.workers));
 }
 
 static void load_validation(struct dtn_session *s, uint64_t max_memory)
@@ -305,7 +306,7 @@ static void set_weights(struct dtn_session *s, struct dtn_reader *model)
 		if (!model)
 			return;
 		weights = dtn_trainer_room(r);
-		dtn_adopt(&r->graph, weights.param, model, &s->origin);
+		dtn_adopt(&r->graph.graph, weights.param, model, &s->origin);
 		dtn_reader_close(model);
 		dtn_trainer_put(r);
 		dtn_optim_start(&r->optim);
@@ -313,7 +314,7 @@ static void set_weights(struct dtn_session *s, struct dtn_reader *model)
 		return;
 	}
 	weights = dtn_trainer_room(r);
-	dtn_model_read(model, &s->store.model, &r->graph, &weights, &r->counters);
+	dtn_model_read(model, &s->store.model, &r->graph.graph, &weights, &r->counters);
 	dtn_reader_close(model);
 	dtn_trainer_put(r);
 	dtn_trainer_ready(r);

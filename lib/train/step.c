@@ -6,61 +6,12 @@
 #include "lib/train/step.h"
 
 #include "lib/diffusion/noise.h"
-#include "lib/nn/layer.h"
-#include "lib/nn/plan.h"
-#include "lib/rng.h"
 #include "lib/train/memory.h"
 #include "lib/train/queued.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-void dtn_training_graph(struct dtn_graph *g, const struct dtn_settings *s, int type, int slice,
-			dtn_id *x, dtn_id *t, dtn_id *label, dtn_id *target, dtn_id *loss)
-{
-	const struct dtn_unet *u = &s->unet;
-	struct dtn_shape images = { 4, { slice, u->height, u->width, u->colours } };
-	dtn_id prediction;
-
-	dtn_graph_init(g, type);
-	*x = dtn_input(g, "x", DTN_F32, images);
-	*t = dtn_input(g, "t", DTN_I32, (struct dtn_shape){ 1, { slice } });
-	*target = dtn_input(g, "target", DTN_F32, images);
-	*label = dtn_unet_label(g, u, slice);
-	prediction = dtn_unet(g, u, *x, *t, *label);
-	*loss = dtn_loss(g, prediction, *target, s->loss);
-}
-
-/* Arenas of all workers; *params: bytes of the weights. */
-static uint64_t arenas(const struct dtn_settings *s, int type, int slice, int workers,
-		       bool training, uint64_t *params)
-{
-	struct dtn_graph g;
-	dtn_id x, t, label, target, loss;
-	uint64_t arena;
-
-	dtn_training_graph(&g, s, type, slice, &x, &t, &label, &target, &loss);
-	arena = dtn_plan(&g, loss, training);
-	*params = g.params * sizeof(float);
-	dtn_graph_release(&g);
-	return arena * (uint64_t)workers;
-}
-
-uint64_t dtn_training_memory(const struct dtn_settings *s, int type, int slice, int workers)
-{
-	uint64_t params, bytes = arenas(s, type, slice, workers, true, &params);
-
-	/* Weights, gradients, two moments, the average, and weights packed for the kernels. */
-	return bytes + 7 * params;
-}
-
-uint64_t dtn_asking_memory(const struct dtn_settings *s, int type, int slice, int workers)
-{
-	uint64_t params, bytes = arenas(s, type, slice, workers, false, &params);
-
-	return bytes + 2 * params;      /* packed */
-}
 
 void dtn_trainer_init(struct dtn_trainer *r, const struct dtn_settings *s,
 		      const struct dtn_data *data, const struct dtn_backend *backend, int type,
@@ -73,9 +24,8 @@ void dtn_trainer_init(struct dtn_trainer *r, const struct dtn_settings *s,
 	dtn_epoch_init(&r->order, &r->split, s->seed);
 	dtn_schedule_init(&r->schedule, &s->schedule);
 	r->slice = dtn_fit_slice(s, backend, type);
-	dtn_training_graph(&r->graph, s, type, r->slice, &r->x, &r->t, &r->label, &r->target,
-			   &r->loss);
-	dtn_net_init(&r->net, &r->graph, r->loss, true, backend, workers, NULL);
+	dtn_training_graph(&r->graph, s, type, r->slice);
+	dtn_net_init(&r->net, &r->graph.graph, r->graph.loss, true, backend, workers, NULL);
 	dtn_optim_init(&r->optim, &r->net, s);
 	r->images = s->batch * s->accum;
 	r->slices = (r->images + r->slice - 1) / r->slice;
@@ -118,7 +68,7 @@ void dtn_trainer_release(struct dtn_trainer *r)
 	free(r->weight);
 	dtn_optim_release(&r->optim);
 	dtn_net_release(&r->net);
-	dtn_graph_release(&r->graph);
+	dtn_graph_release(&r->graph.graph);
 	dtn_schedule_release(&r->schedule);
 	dtn_epoch_release(&r->order);
 	dtn_split_release(&r->split);
@@ -126,29 +76,16 @@ void dtn_trainer_release(struct dtn_trainer *r)
 
 /* --- a slice --------------------------------------------------------------------------------- */
 
-bool dtn_mirrored(const struct dtn_settings *s, uint64_t position)
-{
-	return s->flip && dtn_rng_below(dtn_rng(s->seed, DTN_RNG_FLIP, position, 0), 0, 2);
-}
-
-int32_t dtn_class_of(const struct dtn_settings *s, const struct dtn_data *d, uint32_t image,
-		     uint64_t position)
-{
-	int32_t label = d->classes.label[image];
-	float u;
-
-	dtn_rng_uniform(dtn_rng(s->seed, DTN_RNG_LABEL, position, 0), &u, 1);
-	return label == DTN_NO_CLASS || (double)u <= s->label_dropout ? s->unet.classes : label;
-}
-
 /* Sample `position` as image j of the run's slice. */
 static int prepare(const struct dtn_trainer *r, struct dtn_run *run, int j, uint32_t image,
 		   uint64_t position)
 {
+	const struct dtn_training_graph *g = &r->graph;
 	struct dtn_loader *loader = &r->loader[run->worker];
 	uint64_t seed = r->settings->seed;
 	size_t n = r->data->image_bytes, at = (size_t)j * n;
-	float *xt = (float *)dtn_value(run, r->x) + at;
+	float *xt = (float *)dtn_value(run, g->x) + at;
+	float *target = (float *)dtn_value(run, g->target) + at;
 	bool mirror = dtn_mirrored(r->settings, position);
 	int T = r->settings->schedule.steps, t;
 
@@ -160,11 +97,10 @@ static int prepare(const struct dtn_trainer *r, struct dtn_run *run, int j, uint
 		dtn_noise_of(seed, position, loader->eps, n);
 		dtn_add_noise(&r->schedule, t, xt, loader->x0, loader->eps, n);
 	}
-	dtn_target(&r->schedule, t, r->settings->predict, (float *)dtn_value(run, r->target) + at,
-		   loader->x0, loader->eps, n);
-	((int32_t *)dtn_value(run, r->t))[j] = t;
-	if (r->label >= 0)
-		((int32_t *)dtn_value(run, r->label))[j] =
+	dtn_target(&r->schedule, t, r->settings->predict, target, loader->x0, loader->eps, n);
+	((int32_t *)dtn_value(run, g->t))[j] = t;
+	if (g->label >= 0)
+		((int32_t *)dtn_value(run, g->label))[j] =
 			dtn_class_of(r->settings, r->data, image, position);
 	return t;
 }
@@ -173,11 +109,11 @@ static void fill(const struct dtn_trainer *r, struct dtn_run *run, int j)
 {
 	size_t n = r->data->image_bytes, at = (size_t)j * n;
 
-	memset((float *)dtn_value(run, r->x) + at, 0, n * sizeof(float));
-	memset((float *)dtn_value(run, r->target) + at, 0, n * sizeof(float));
-	((int32_t *)dtn_value(run, r->t))[j] = 0;
-	if (r->label >= 0)
-		((int32_t *)dtn_value(run, r->label))[j] = 0;
+	memset((float *)dtn_value(run, r->graph.x) + at, 0, n * sizeof(float));
+	memset((float *)dtn_value(run, r->graph.target) + at, 0, n * sizeof(float));
+	((int32_t *)dtn_value(run, r->graph.t))[j] = 0;
+	if (r->graph.label >= 0)
+		((int32_t *)dtn_value(run, r->graph.label))[j] = 0;
 }
 
 static void slice_job(void *arg, struct dtn_run *run, int slice)
@@ -200,8 +136,8 @@ static void slice_job(void *arg, struct dtn_run *run, int slice)
 	for (int j = n; j < r->slice; j++)
 		fill(r, run, j);
 	dtn_forward(run);
-	loss = dtn_value(run, r->loss);
-	gradient = dtn_gradient(run, r->loss);
+	loss = dtn_value(run, r->graph.loss);
+	gradient = dtn_gradient(run, r->graph.loss);
 	for (int j = 0; j < n; j++) {
 		float weight = (float)losses[j];
 

@@ -4,6 +4,7 @@
 
 #include "lib/model.h"
 #include "lib/train/batch.h"
+#include "lib/train/graph.h"
 #include "lib/train/optim.h"
 
 /* What a step did. */
@@ -15,8 +16,7 @@ struct dtn_trainer {
 	struct dtn_split split;
 	struct dtn_epoch order;
 	struct dtn_schedule schedule;
-	struct dtn_graph graph;         /* for one slice */
-	dtn_id x, t, label, target, loss;       /* label: -1 without classes */
+	struct dtn_training_graph graph;        /* for one slice */
 	struct dtn_net net;
 	struct dtn_optim optim;
 	int slice, slices, images;      /* images a slice, slices a step, images a step */
@@ -33,29 +33,12 @@ struct dtn_trainer {
 	struct dtn_weights mirror;      /* the host's, where the device has memory of its own */
 };
 
-/* Declare the network for training on slices of so many images; no memory for it yet. */
-void dtn_training_graph(struct dtn_graph *, const struct dtn_settings *, int type, int slice,
-			dtn_id *x, dtn_id *t, dtn_id *label, dtn_id *target, dtn_id *loss);
-
-/* Bytes that training will take with so many workers, the data not counted; and a network beside it
- * that only goes forward, with weights of the trainer. */
-uint64_t dtn_training_memory(const struct dtn_settings *, int type, int slice, int workers);
-uint64_t dtn_asking_memory(const struct dtn_settings *, int type, int slice, int workers);
-
 /* The weights are not set: dtn_trainer_start, or a reader does it before dtn_trainer_ready. */
 void dtn_trainer_init(struct dtn_trainer *, const struct dtn_settings *, const struct dtn_data *,
 		      const struct dtn_backend *, int type, int workers);
 void dtn_trainer_start(struct dtn_trainer *);
 void dtn_trainer_ready(struct dtn_trainer *);
 void dtn_trainer_release(struct dtn_trainer *);
-
-/* The class that the sample at this position is shown with: the image's, or none, now and then, so
- * that the network learns images of any class, too [Ho & Salimans 2022]. */
-int32_t dtn_class_of(const struct dtn_settings *, const struct dtn_data *, uint32_t image,
-		     uint64_t position);
-
-/* Is the sample at this position mirrored? */
-bool dtn_mirrored(const struct dtn_settings *, uint64_t position);
 
 /* Ask for a step, at most DTN_REPORTS of them; wait until all asked for are done; take the next
  * report, all of them before another step is asked for.  Without a queue a step is done when it is

@@ -87,7 +87,7 @@ static void write_model(struct dtn_store *s, const char *path, struct dtn_traine
 	dtn_meta_set(&s->model.meta, "train.step", "%lld", (long long)r->counters.step);
 	dtn_output_open(&out, path, s->force);
 	writer = dtn_writer_open(&out, s->level);
-	dtn_model_write(writer, &s->model, &r->graph, &weights, &r->counters);
+	dtn_model_write(writer, &s->model, &r->graph.graph, &weights, &r->counters);
 	dtn_writer_close(writer);
 	dtn_output_commit(&out);
 }

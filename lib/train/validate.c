@@ -28,9 +28,8 @@ void dtn_validator_init(struct dtn_validator *v, const struct dtn_trainer *r,
 	while (v->evaluations < FEWEST)
 		v->evaluations += (int)v->images;
 	v->slice = r->slice;
-	dtn_training_graph(&v->graph, s, r->graph.type, v->slice, &v->x, &v->t, &v->label,
-			   &v->target, &v->loss);
-	dtn_net_init(&v->net, &v->graph, v->loss, false, r->net.backend, r->net.workers,
+	dtn_training_graph(&v->graph, s, r->graph.graph.type, v->slice);
+	dtn_net_init(&v->net, &v->graph.graph, v->graph.loss, false, r->net.backend, r->net.workers,
 		     r->optim.ema);
 	v->losses = dtn_alloc((size_t)v->evaluations, sizeof(double));
 	v->loader = dtn_alloc((size_t)r->net.workers, sizeof(*v->loader));
@@ -45,7 +44,7 @@ void dtn_validator_release(struct dtn_validator *v)
 	free(v->loader);
 	free(v->losses);
 	dtn_net_release(&v->net);
-	dtn_graph_release(&v->graph);
+	dtn_graph_release(&v->graph.graph);
 }
 
 /* The timestep of evaluation i: multiples of the golden ratio's fraction cover 0 .. T-1 evenly,
@@ -72,17 +71,17 @@ static void prepare(const struct dtn_validator *v, struct dtn_run *run, int j, i
 	size_t n = v->data->image_bytes, at = (size_t)j * n;
 	uint64_t seed = r->settings->seed;
 	uint32_t number = (uint32_t)i % v->images, image = v->image ? v->image[number] : number;
+	float *x = (float *)dtn_stage(run, v->graph.x) + at;
+	float *target = (float *)dtn_stage(run, v->graph.target) + at;
 	int t = timestep(v, i);
 
 	dtn_image(loader, v->data, image, false);
 	dtn_rng_normal(dtn_rng(seed, DTN_RNG_VALIDATION, (uint64_t)i, 0), loader->eps, n);
-	dtn_add_noise(&r->schedule, t, (float *)dtn_stage(run, v->x) + at, loader->x0,
-		      loader->eps, n);
-	dtn_target(&r->schedule, t, r->settings->predict, (float *)dtn_stage(run, v->target) + at,
-		   loader->x0, loader->eps, n);
-	((int32_t *)dtn_stage(run, v->t))[j] = t;
-	if (v->label >= 0)
-		((int32_t *)dtn_stage(run, v->label))[j] = class_of(v, image);
+	dtn_add_noise(&r->schedule, t, x, loader->x0, loader->eps, n);
+	dtn_target(&r->schedule, t, r->settings->predict, target, loader->x0, loader->eps, n);
+	((int32_t *)dtn_stage(run, v->graph.t))[j] = t;
+	if (v->graph.label >= 0)
+		((int32_t *)dtn_stage(run, v->graph.label))[j] = class_of(v, image);
 }
 
 static void slice_job(void *arg, struct dtn_run *run, int slice)
@@ -94,13 +93,13 @@ static void slice_job(void *arg, struct dtn_run *run, int slice)
 	/* A last slice that is not full repeats its last evaluation. */
 	for (int j = 0; j < v->slice; j++)
 		prepare(v, run, j, first + j < v->evaluations ? first + j : v->evaluations - 1);
-	dtn_send(run, v->x);
-	dtn_send(run, v->target);
-	dtn_send(run, v->t);
-	if (v->label >= 0)
-		dtn_send(run, v->label);
+	dtn_send(run, v->graph.x);
+	dtn_send(run, v->graph.target);
+	dtn_send(run, v->graph.t);
+	if (v->graph.label >= 0)
+		dtn_send(run, v->graph.label);
 	dtn_forward(run);
-	loss = dtn_fetch(run, v->loss);
+	loss = dtn_fetch(run, v->graph.loss);
 	for (int j = 0; j < v->slice && first + j < v->evaluations; j++)
 		v->losses[first + j] = (double)loss[j] * v->trainer->weight[timestep(v, first + j)];
 }

@@ -17,8 +17,7 @@ struct dtn_validator {
 	const uint32_t *image;          /* numbers of the images; NULL: all */
 	uint32_t images;
 	int evaluations, slice;
-	struct dtn_graph graph;
-	dtn_id x, t, label, target, loss;
+	struct dtn_training_graph graph;
 	struct dtn_net net;             /* has the averaged weights */
 	double *losses;                 /* [evaluations] */
 	struct dtn_loader *loader;     /* per worker */

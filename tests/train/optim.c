@@ -76,21 +76,19 @@ static void update(struct reference *r, const struct dtn_settings *s, double gra
 static void steps(struct dtn_settings s, const char *name)
 {
 	enum { STEPS = 3 };
-	struct dtn_graph g;
+	struct dtn_training_graph g;
 	struct dtn_net net;
 	struct dtn_optim o;
 	struct reference *r;
-	dtn_id x, t, label, target, loss;
 	double worst = 0, norms = 0;
 	size_t n;
 
-	dtn_training_graph(&g, &s, DTN_F32, dtn_unet_slice(&s.unet), &x, &t, &label, &target,
-			   &loss);
-	dtn_net_init(&net, &g, loss, true, dtn_cpu(NULL), 2, NULL);
+	dtn_training_graph(&g, &s, DTN_F32, dtn_unet_slice(&s.unet));
+	dtn_net_init(&net, &g.graph, g.loss, true, dtn_cpu(NULL), 2, NULL);
 	dtn_net_initialise(&net, 3);
 	dtn_optim_init(&o, &net, &s);
 	dtn_optim_start(&o);
-	n = g.params;
+	n = g.graph.params;
 	r = dtn_alloc(n, sizeof(*r));
 	for (size_t i = 0; i < n; i++)
 		r[i].w = r[i].ema = net.param[i];
@@ -118,7 +116,7 @@ static void steps(struct dtn_settings s, const char *name)
 	free(r);
 	dtn_optim_release(&o);
 	dtn_net_release(&net);
-	dtn_graph_release(&g);
+	dtn_graph_release(&g.graph);
 }
 
 int main(int argc, char **argv)

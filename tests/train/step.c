@@ -79,8 +79,8 @@ static struct dtn_trainer *begin_silent(const struct dtn_settings *s, int worker
 {
 	struct dtn_trainer *r = begin(s, workers);
 
-	for (dtn_id i = 0; i < r->graph.n; i++) {
-		const struct dtn_node *x = &r->graph.node[i];
+	for (dtn_id i = 0; i < r->graph.graph.n; i++) {
+		const struct dtn_node *x = &r->graph.graph.node[i];
 
 		if (x->op == DTN_OP_PARAM && !strncmp(x->name, "conv_out.", 9))
 			memset(r->net.param + x->param, 0,
@@ -245,12 +245,12 @@ static void loss_of_trained(void)
 	struct dtn_graph g;
 	struct dtn_net net;
 	struct question q;
-	float *before = dtn_alloc(r->graph.params, sizeof(float));
+	float *before = dtn_alloc(r->graph.graph.params, sizeof(float));
 	double worst = 0;
 
 	for (int i = 0; i < 30; i++)
 		dtn_trainer_step(r, 0);
-	memcpy(before, r->net.param, r->graph.params * sizeof(float));
+	memcpy(before, r->net.param, r->graph.graph.params * sizeof(float));
 	dtn_trainer_step(r, 0);
 	dtn_graph_init(&g, DTN_F32);
 	q.x = dtn_input(&g, "x", DTN_F32, (struct dtn_shape){ 4, { 1, H, W, C } });
@@ -272,7 +272,7 @@ static void loss_of_trained(void)
 /* The loss at the weights moved along a direction, on the samples from 100 on. */
 static double loss_at(struct dtn_trainer *r, const float *param, const float *direction, double h)
 {
-	for (size_t i = 0; i < r->graph.params; i++)
+	for (size_t i = 0; i < r->graph.graph.params; i++)
 		r->net.param[i] = param[i] + (float)h * direction[i];
 	dtn_trainer_ready(r);
 	r->counters.sample = 100;
@@ -282,8 +282,8 @@ static double loss_at(struct dtn_trainer *r, const float *param, const float *di
 /* Is parameter i one of the table of classes? */
 static bool of_table(const struct dtn_trainer *r, size_t i)
 {
-	for (dtn_id k = 0; k < r->graph.n; k++) {
-		const struct dtn_node *x = &r->graph.node[k];
+	for (dtn_id k = 0; k < r->graph.graph.n; k++) {
+		const struct dtn_node *x = &r->graph.graph.node[k];
 
 		if (x->op == DTN_OP_PARAM && !strcmp(x->name, "class_embedding.weight"))
 			return i >= x->param && i < x->param + dtn_shape_count(x->shape);
@@ -309,7 +309,7 @@ static void gradient_by_differences(enum dtn_weight weight, int classes, const c
 	s.label_dropout = 0.3;
 	s.batch = classes ? 40 : s.batch;
 	r = begin(&s, 2);
-	n = r->graph.params;
+	n = r->graph.graph.params;
 	for (int i = 0; i < 20; i++)
 		dtn_trainer_step(r, 0);
 	s.rate = 0;                     /* from here on a step leaves the weights alone */
@@ -402,7 +402,7 @@ static void classes_matter(void)
 
 static bool same_weights(const struct dtn_trainer *a, const struct dtn_trainer *b)
 {
-	size_t bytes = a->graph.params * sizeof(float);
+	size_t bytes = a->graph.graph.params * sizeof(float);
 
 	return memcmp(a->net.param, b->net.param, bytes) == 0 &&
 	       memcmp(a->optim.m, b->optim.m, bytes) == 0 &&
@@ -484,7 +484,7 @@ static void validation(void)
 		dtn_trainer_step(c, 0);
 	check(dtn_validate(&v).loss < 0.9 * whole,
 	      "training lowers the loss of images it has not seen", "it does not");
-	memcpy(c->optim.ema, a->net.param, c->graph.params * sizeof(float));
+	memcpy(c->optim.ema, a->net.param, c->graph.graph.params * sizeof(float));
 	check(dtn_validate(&v).loss == whole, "averaged weights are validated", "other ones are");
 	dtn_validator_release(&v);
 
