@@ -2,9 +2,9 @@
 #include "format/dtn.h"
 #include "lib/device.h"
 #include "lib/diffusion/from.h"
+#include "lib/diffusion/guide.h"
 #include "lib/diffusion/sample.h"
 #include "lib/diffusion/sink.h"
-#include "lib/labels.h"
 #include "lib/model.h"
 #include "lib/options.h"
 #include "lib/output.h"
@@ -51,9 +51,9 @@ struct wishes {
 	bool eta_given, variance_given, raw, f32, trace_x0;
 	int n, frames, batch;           /* n -1: not given */
 	uint64_t first;
-	const char *device, *precision;
-	const char *class, *from;
-	double guidance, strength;      /* -1: not given */
+	const char *device, *precision, *from;
+	double strength;                /* -1: not given */
+	struct dtn_guide guide;
 };
 
 struct work {
@@ -107,9 +107,9 @@ static void one_option(struct wishes *w, const struct dtn_args *args)
 	else if (!strcmp(name, "trace-x0"))
 		w->trace_x0 = true;
 	else if (!strcmp(name, "class"))
-		w->class = args->value;
+		w->guide.class = args->value;
 	else if (!strcmp(name, "guidance"))
-		w->guidance = dtn_args_real(args, 0, 1000);
+		w->guide.guidance = dtn_args_real(args, 0, 1000);
 	else if (!strcmp(name, "from"))
 		w->from = args->value;
 	else if (!strcmp(name, "strength"))
@@ -170,41 +170,6 @@ static float *read_weights(struct dtn_reader *r, const struct dtn_model *m,
 	return weights;
 }
 
-/* All classes in turn, unless some are named or the images begin as other images, which might be
- * of any. */
-static void choose_classes(struct dtn_sink *sink, struct wishes *w, const struct dtn_model *model,
-			   const struct dtn_from *from)
-{
-	const char *dropped = dtn_meta_get(&model->meta, "train.label_dropout");
-	const bool named_only = dropped && strtod(dropped, NULL) == 0;
-
-	if (model->unet.classes == 0) {
-		if (w->class || w->guidance >= 0)
-			dtn_usage("%s: the model was not trained with classes",
-				  w->class ? "--class" : "--guidance");
-		return;
-	}
-	if (!w->class && w->from && from->kind != DTN_FROM_NOISE) {
-		if (w->guidance > 0)
-			dtn_usage("--guidance with images --from a stream wants their --class");
-		w->guidance = 0;
-	}
-	if (w->guidance < 0)
-		w->guidance = named_only ? 1 : DTN_GUIDANCE;
-	if (named_only && w->guidance != 1)
-		dtn_usage("the model was trained without --label-dropout, so it makes images of a "
-			  "--class only, with --guidance 1");
-	if (!w->class)
-		w->class = "all";
-	sink->labels = dtn_labels_choose(w->class, dtn_meta_get(&model->meta, "labels"),
-					 &sink->label);
-	if (w->guidance == 0) {
-		free(sink->label);
-		sink->label = NULL;
-		sink->labels = 0;
-	}
-}
-
 static void begin_with(struct wishes *w, struct dtn_from *from, const struct dtn_model *model)
 {
 	if (w->from) {
@@ -218,8 +183,7 @@ static void begin_with(struct wishes *w, struct dtn_from *from, const struct dtn
 	w->n = w->n < 0 ? 64 : w->n;
 }
 
-static void prepare(struct work *k, struct wishes *w, const struct dtn_args *args,
-		    struct dtn_sink *sink)
+static void prepare(struct work *k, struct wishes *w, const struct dtn_args *args)
 {
 	const struct dtn_unet *u = &k->model.unet;
 	struct dtn_reader *reader;
@@ -231,7 +195,7 @@ static void prepare(struct work *k, struct wishes *w, const struct dtn_args *arg
 	k->averaged = !w->raw && dtn_model_has(&k->model, DTN_EMA);
 	check_steps(w, &k->model);
 	begin_with(w, &k->from, &k->model);
-	choose_classes(sink, w, &k->model, &k->from);
+	dtn_guide_choose(&w->guide, &k->model, w->from && k->from.kind != DTN_FROM_NOISE);
 	at_once = dtn_sampling_slice(u, k->backend, k->type,
 				     smaller(w->batch ? w->batch : MOST_AT_ONCE, w->n));
 	dtn_sampling_graph(&k->graph, u, k->type, at_once);
@@ -253,29 +217,6 @@ static void release(struct work *k)
 
 /* --- the result ------------------------------------------------------------------------------- */
 
-static void describe_classes(struct dtn_meta *meta, const struct wishes *w,
-			     const struct dtn_model *model)
-{
-	if (model->unet.classes == 0)
-		return;
-	dtn_meta_set(meta, "sample.guidance", "%.9g", w->guidance);
-	if (w->guidance == 0)
-		return;
-	dtn_meta_set(meta, "labels", "%s", dtn_meta_get(&model->meta, "labels"));
-	dtn_meta_set(meta, "sample.class", "%s", w->class);
-}
-
-static void describe_start(struct dtn_meta *meta, const struct wishes *w,
-			   const struct dtn_from *from)
-{
-	if (!w->from || from->kind == DTN_FROM_NOISE)
-		return;
-	if (from->kind == DTN_FROM_NOISED)
-		dtn_meta_set(meta, "sample.from", "%d", from->t);
-	else
-		dtn_meta_set(meta, "sample.strength", "%.9g", w->strength);
-}
-
 static void describe(struct dtn_meta *meta, const struct work *k, const struct wishes *w,
 		     uint64_t seed)
 {
@@ -291,8 +232,9 @@ static void describe(struct dtn_meta *meta, const struct work *k, const struct w
 		dtn_meta_set(meta, "sample.frames", "%d", w->frames);
 		dtn_meta_set(meta, "sample.show", w->trace_x0 ? "x0" : "xt");
 	}
-	describe_classes(meta, w, &k->model);
-	describe_start(meta, w, &k->from);
+	dtn_guide_describe(&w->guide, &k->model, meta);
+	if (w->from)
+		dtn_from_describe(&k->from, w->strength, meta);
 }
 
 static void begin_segment(struct dtn_sink *sink, struct work *k, const struct wishes *w,
@@ -310,6 +252,8 @@ static void begin_segment(struct dtn_sink *sink, struct work *k, const struct wi
 	sink->image = (struct dtn_shape){ 4, { 1, u->height, u->width, u->colours } };
 	sink->first = w->first;
 	sink->n = (uint64_t)w->n;
+	sink->label = w->guide.label;
+	sink->labels = w->guide.labels;
 }
 
 /* As many workers as processors or -j, but no more than have work; twice as many slices, so
@@ -334,7 +278,7 @@ static void make_images(struct dtn_sink *sink, struct work *k, const struct wish
 		.first = w->first, .n = w->n, .frames = w->frames, .x0_frames = w->trace_x0,
 		.type = sink->type, .emit = dtn_sink_emit, .progress = dtn_sink_progress,
 		.arg = sink, .start = k->from.x, .label = sink->label, .labels = sink->labels,
-		.guidance = w->guidance
+		.guidance = w->guide.guidance
 	};
 	float *param;
 	int workers;
@@ -365,7 +309,8 @@ static void make_images(struct dtn_sink *sink, struct work *k, const struct wish
 int main(int argc, char **argv)
 {
 	struct wishes w = {
-		.sampler = { .clip = true }, .n = -1, .frames = 1, .guidance = -1, .strength = -1
+		.sampler = { .clip = true }, .n = -1, .frames = 1, .guide.guidance = -1,
+		.strength = -1
 	};
 	struct dtn_output out;
 	struct dtn_args args;
@@ -382,12 +327,12 @@ int main(int argc, char **argv)
 	sink.writer = dtn_writer_open(&out, args.level);
 	sink.type = w.f32 ? DTN_F32 : DTN_U8;
 	sink.frames = w.frames;
-	prepare(&work, &w, &args, &sink);
+	prepare(&work, &w, &args);
 	begin_segment(&sink, &work, &w, &args);
 	make_images(&sink, &work, &w, &args);
 	dtn_write_end(sink.writer);
 	release(&work);
-	free(sink.label);
+	dtn_guide_release(&w.guide);
 	dtn_writer_close(sink.writer);
 	dtn_output_commit(&out);
 	return DTN_OK;

@@ -199,3 +199,11 @@ void dtn_from_begin(struct dtn_from *f, struct dtn_sampler *s, double strength, 
 	}
 	free(eps);
 }
+
+void dtn_from_describe(const struct dtn_from *f, double strength, struct dtn_meta *meta)
+{
+	if (f->kind == DTN_FROM_NOISED)
+		dtn_meta_set(meta, "sample.from", "%d", f->t);
+	else if (f->kind == DTN_FROM_IMAGES)
+		dtn_meta_set(meta, "sample.strength", "%.9g", strength);
+}

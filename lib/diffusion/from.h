@@ -30,4 +30,7 @@ void dtn_from_release(struct dtn_from *);
 void dtn_from_begin(struct dtn_from *, struct dtn_sampler *, double strength, uint64_t seed,
 		    uint64_t first);
 
+/* Into metadata as sample.*, where they are images. */
+void dtn_from_describe(const struct dtn_from *, double strength, struct dtn_meta *);
+
 #endif
