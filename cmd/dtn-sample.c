@@ -1,6 +1,7 @@
 /* dtn-sample.c -- make images with a model. */
 #include "format/dtn.h"
 #include "lib/device.h"
+#include "lib/diffusion/frames.h"
 #include "lib/diffusion/from.h"
 #include "lib/diffusion/guide.h"
 #include "lib/diffusion/sample.h"
@@ -27,6 +28,7 @@ static const struct dtn_option options[] = {
 	{ "no-clip", 0, NULL, "do not keep the expected image within -1 to 1" },
 	{ "first", 0, "I", "begin with image number I (default: 0)" },
 	{ "trace", 0, "N", "write N frames of each image's way from noise" },
+	{ "trace-at", 0, "T,T,...", "write those at these timesteps, and the image" },
 	{ "trace-x0", 0, NULL, "frames show the image as the network expects it" },
 	{ "class", 0, "NAME,...|all", "of which class; several take turns (default: all)" },
 	{ "guidance", 0, "S", "exaggerate the class; 1: as it is, 0: no class (default: 2)" },
@@ -51,6 +53,7 @@ struct wishes {
 	bool eta_given, variance_given, raw, f32, trace_x0;
 	int n, frames, batch;           /* n -1: not given */
 	uint64_t first;
+	struct dtn_args at;             /* as they were when --trace-at came */
 	const char *device, *precision, *from;
 	double strength;                /* -1: not given */
 	struct dtn_guide guide;
@@ -64,7 +67,10 @@ struct work {
 	float *weights;
 	char hash[17];
 	struct dtn_sampling_graph graph;
+	struct dtn_schedule schedule;
+	struct dtn_sampler sampler;
 	struct dtn_from from;
+	struct dtn_frames frames;
 };
 
 /* --- what is wanted --------------------------------------------------------------------------- */
@@ -104,6 +110,8 @@ static void one_option(struct wishes *w, const struct dtn_args *args)
 		w->first = dtn_args_natural(args, 0, (uint64_t)1 << 62);
 	else if (!strcmp(name, "trace"))
 		w->frames = (int)dtn_args_int(args, 2, 65537);
+	else if (!strcmp(name, "trace-at"))
+		w->at = *args;          /* its numbers wait for the model's */
 	else if (!strcmp(name, "trace-x0"))
 		w->trace_x0 = true;
 	else if (!strcmp(name, "class"))
@@ -134,8 +142,10 @@ static void check_options(const struct wishes *w, const struct dtn_args *args)
 		dtn_usage("--eta is for --sampler ddim");
 	if (w->variance_given && w->sampler.kind != DTN_DDPM)
 		dtn_usage("--variance is for --sampler ddpm");
-	if (w->trace_x0 && w->frames == 1)
-		dtn_usage("--trace-x0 wants --trace, to know how many frames");
+	if (w->frames > 1 && w->at.value)
+		dtn_usage("--trace and --trace-at exclude each other");
+	if (w->trace_x0 && w->frames == 1 && !w->at.value)
+		dtn_usage("--trace-x0 wants --trace or --trace-at, to know which frames");
 	if (w->strength >= 0 && !w->from)
 		dtn_usage("--strength wants --from, to have something to change");
 }
@@ -183,6 +193,19 @@ static void begin_with(struct wishes *w, struct dtn_from *from, const struct dtn
 	w->n = w->n < 0 ? 64 : w->n;
 }
 
+/* The steps to take, and after which of them there are frames. */
+static void choose_steps(struct work *k, const struct wishes *w, uint64_t seed)
+{
+	dtn_schedule_init(&k->schedule, &k->model.schedule);
+	dtn_sampler_init(&k->sampler, &w->sampler, &k->schedule, k->model.predict);
+	if (w->from)
+		dtn_from_begin(&k->from, &k->sampler, w->strength, seed, w->first);
+	if (w->at.value)
+		dtn_frames_at(&k->frames, &w->at, &k->sampler);
+	else
+		dtn_frames_even(&k->frames, w->frames, &k->sampler);
+}
+
 static void prepare(struct work *k, struct wishes *w, const struct dtn_args *args)
 {
 	const struct dtn_unet *u = &k->model.unet;
@@ -195,6 +218,7 @@ static void prepare(struct work *k, struct wishes *w, const struct dtn_args *arg
 	k->averaged = !w->raw && dtn_model_has(&k->model, DTN_EMA);
 	check_steps(w, &k->model);
 	begin_with(w, &k->from, &k->model);
+	choose_steps(k, w, args->seed);
 	dtn_guide_choose(&w->guide, &k->model, w->from && k->from.kind != DTN_FROM_NOISE);
 	at_once = dtn_sampling_slice(u, k->backend, k->type,
 				     smaller(w->batch ? w->batch : MOST_AT_ONCE, w->n));
@@ -211,6 +235,9 @@ static void release(struct work *k)
 {
 	dtn_graph_release(&k->graph.graph);
 	dtn_model_release(&k->model);
+	dtn_frames_release(&k->frames);
+	dtn_sampler_release(&k->sampler);
+	dtn_schedule_release(&k->schedule);
 	dtn_from_release(&k->from);
 	free(k->weights);
 }
@@ -228,10 +255,7 @@ static void describe(struct dtn_meta *meta, const struct work *k, const struct w
 	dtn_meta_set(meta, "sample.first", "%llu", (unsigned long long)w->first);
 	dtn_sampler_describe(&w->sampler, meta);
 	dtn_meta_set(meta, "sample.precision", "%s", dtn_type_name(k->type));
-	if (w->frames > 1) {
-		dtn_meta_set(meta, "sample.frames", "%d", w->frames);
-		dtn_meta_set(meta, "sample.show", w->trace_x0 ? "x0" : "xt");
-	}
+	dtn_frames_describe(&k->frames, w->trace_x0, meta);
 	dtn_guide_describe(&w->guide, &k->model, meta);
 	if (w->from)
 		dtn_from_describe(&k->from, w->strength, meta);
@@ -252,6 +276,7 @@ static void begin_segment(struct dtn_sink *sink, struct work *k, const struct wi
 	sink->image = (struct dtn_shape){ 4, { 1, u->height, u->width, u->colours } };
 	sink->first = w->first;
 	sink->n = (uint64_t)w->n;
+	sink->frames = k->frames.n;
 	sink->label = w->guide.label;
 	sink->labels = w->guide.labels;
 }
@@ -270,15 +295,13 @@ static void share_out(const struct wishes *w, const struct dtn_args *args, int s
 static void make_images(struct dtn_sink *sink, struct work *k, const struct wishes *w,
 			const struct dtn_args *args)
 {
-	struct dtn_schedule schedule;
-	struct dtn_sampler sampler;
 	struct dtn_net net;
 	struct dtn_sampling s = {
-		.graph = &k->graph, .net = &net, .sampler = &sampler, .seed = args->seed,
-		.first = w->first, .n = w->n, .frames = w->frames, .x0_frames = w->trace_x0,
-		.type = sink->type, .emit = dtn_sink_emit, .progress = dtn_sink_progress,
-		.arg = sink, .start = k->from.x, .label = sink->label, .labels = sink->labels,
-		.guidance = w->guide.guidance
+		.graph = &k->graph, .net = &net, .sampler = &k->sampler, .seed = args->seed,
+		.first = w->first, .n = w->n, .frames = k->frames.n, .after = k->frames.after,
+		.x0_frames = w->trace_x0, .type = sink->type, .emit = dtn_sink_emit,
+		.progress = dtn_sink_progress, .arg = sink, .start = k->from.x,
+		.label = sink->label, .labels = sink->labels, .guidance = w->guide.guidance
 	};
 	float *param;
 	int workers;
@@ -286,10 +309,6 @@ static void make_images(struct dtn_sink *sink, struct work *k, const struct wish
 	share_out(w, args, k->graph.slice, &workers, &s.slots);
 	if (k->backend->queue)
 		workers = s.slots = 1;
-	dtn_schedule_init(&schedule, &k->model.schedule);
-	dtn_sampler_init(&sampler, &w->sampler, &schedule, k->model.predict);
-	if (w->from)
-		dtn_from_begin(&k->from, &sampler, w->strength, args->seed, w->first);
 	param = dtn_on_device(k->backend, k->weights, k->graph.graph.params);
 	dtn_net_init(&net, &k->graph.graph, k->graph.prediction, false, k->backend, workers, param);
 	dtn_net_pack(&net);
@@ -302,8 +321,6 @@ static void make_images(struct dtn_sink *sink, struct work *k, const struct wish
 	dtn_net_release(&net);
 	if (param != k->weights)
 		k->backend->free(param);
-	dtn_sampler_release(&sampler);
-	dtn_schedule_release(&schedule);
 }
 
 int main(int argc, char **argv)
@@ -326,7 +343,6 @@ int main(int argc, char **argv)
 	dtn_output_open(&out, args.output, args.force);
 	sink.writer = dtn_writer_open(&out, args.level);
 	sink.type = w.f32 ? DTN_F32 : DTN_U8;
-	sink.frames = w.frames;
 	prepare(&work, &w, &args);
 	begin_segment(&sink, &work, &w, &args);
 	make_images(&sink, &work, &w, &args);

@@ -134,6 +134,19 @@ pixels() { dtn-info --dump image "$1" | od -An -v -t f4 -w4; }
 	done
 }
 
+@test "frames at chosen timesteps are the CPU's" {
+	for how in "" --trace-x0; do
+		for device in cpu cuda; do
+			# shellcheck disable=SC2086
+			dtn-sample --steps 10 --trace-at 999,499,399,99 $how --device $device --precision f32 -n 3 \
+				--dtype f32 -o $device.dtn "$F/cpu.dtn"
+			pixels $device.dtn > $device
+		done
+		same "numbers" $((3 * 5 * 20)) "$(wc -l < cuda)"
+		near cpu cuda 1e-4
+	done
+}
+
 # So narrow that the network's output lies partly over its input.
 @test "a step reads all of the output before the next begins" {
 	stream -n 4 -s 8x1x3 -c dtn-load > narrow.dtn

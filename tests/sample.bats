@@ -149,6 +149,77 @@ meta() { dtn-info --json "$2" | grep -oE "\"$1\": *\"[^\"]*\"" | sed 's/.*: *"\(
 	cmp a b
 }
 
+# frames STREAM FRAME...: those of the first image, of 64 bytes each
+frames() {
+	local stream=$1 f
+	shift
+	for f; do pixels "$stream" | tail -c +$((f * 64 + 1)) | head -c 64; done
+}
+
+@test "--trace-at: the frames at these timesteps and the image" {
+	local show spacing at every
+	for show in "" --trace-x0; do
+		# of each spacing: four steps, of which the second and the last
+		for spacing in trailing:74,24 leading:50,0 linspace:66,0 quad:35,0; do
+			at=${spacing#*:} spacing="--sampler ddpm --steps 4 --spacing ${spacing%:*} -n 11"
+			# shellcheck disable=SC2086
+			dtn-sample $spacing --trace 5 $show m.dtn > all
+			# shellcheck disable=SC2086
+			dtn-sample $spacing --trace-at $at $show m.dtn > some
+			same frames 3 "$(meta sample.frames some)"
+			same timesteps "$at" "$(meta sample.at some)"
+			same samples 33 "$(dtn-info --json some | jq .samples)"
+			cmp <(frames some 0 1 2 30 31 32) <(frames all 1 3 4 51 53 54)
+		done
+	done
+	same shown x0 "$(meta sample.show some)"
+	same "no timesteps" "" "$(meta sample.at all)"
+	# the first is the noise itself
+	dtn-sample -n 1 --trace-at 99 m.dtn > some
+	dtn-sample -n 1 --trace 2 m.dtn > all
+	cmp <(pixels some) <(pixels all)
+	# all of them
+	every=$(seq -s , 99 -1 0)
+	dtn-sample -n 1 --sampler ddpm --trace-at "$every" m.dtn | pixels - > some
+	dtn-sample -n 1 --sampler ddpm --trace 101 m.dtn | pixels - | cmp - some
+	# as pictures: rows of three, and moving
+	dtn-sample -n 4 --trace-at 99,49 m.dtn > some
+	dtn-png --pad 0 some > some.png
+	same size "24 32 1" "$(unpng some.png | head -n 1)"
+	unpng -t some.png | grep -x 'sample.at=99,49'
+}
+
+@test "--trace-at where sampling begins with an image, a step of its own" {
+	stream -n 6 -s 8x8x1 > images.dtn
+	dtn-noise -t 40 -T 100 --schedule linear --seed 3 images.dtn > noised.dtn
+	dtn-sample --from noised.dtn --steps 10 --trace-at 40,29 --dtype f32 m.dtn > s
+	dtn-info --dump noised noised.dtn | head -c 256 > x40
+	pixels s | head -c 256 | cmp - x40
+	fails 2 '^dtn-sample: --trace-at 49: no step is there; the nearest is at 40$' \
+		dtn-sample --from noised.dtn --steps 10 --trace-at 49 m.dtn
+	dtn-sample --from images.dtn --strength 0.5 --steps 10 --trace-at 49,9 m.dtn > s
+	fails 2 '^dtn-sample: --trace-at 59: no step is there; the nearest is at 49$' \
+		dtn-sample --from images.dtn --strength 0.5 --steps 10 --trace-at 59 m.dtn
+}
+
+@test "--trace-at: timesteps that cannot be" {
+	local at
+	fails 2 '^dtn-sample: --trace-at 50: no step is there; the nearest are at 51 and 49$' \
+		dtn-sample --trace-at 99,50 m.dtn
+	fails 2 '^dtn-sample: --trace-at 0: no step is there; the nearest is at 1$' dtn-sample --trace-at 0 m.dtn
+	fails 2 '^dtn-sample: --trace-at 99: no step is there; the nearest is at 96$' \
+		dtn-sample --steps 25 --spacing leading --trace-at 99 m.dtn
+	fails 2 '^dtn-sample: --trace-at 49,99: wants timesteps that fall$' dtn-sample --trace-at 49,99 m.dtn
+	fails 2 '^dtn-sample: --trace-at 49,49: wants timesteps that fall$' dtn-sample --trace-at 99,49,49 m.dtn
+	for at in 100 -1 1,100 x 9, ,9 99,,49 "" 99999999999999999999; do
+		fails 2 "^dtn-sample: --trace-at $at: wants up to 4096 numbers from 0 to 99, separated by commas$" \
+			dtn-sample --trace-at "$at" m.dtn
+	done
+	fails 2 '^dtn-sample: --trace and --trace-at exclude each other$' dtn-sample --trace 5 --trace-at 99 m.dtn
+	run bash -c 'dtn-sample --trace-at 98 m.dtn 2> /dev/null | dtn-png 2>&1 > /dev/null'
+	[[ $output == *"upstream failed"*"no step is there"* ]]
+}
+
 @test "averaged weights, unless --raw or there are none" {
 	dtn-sample -n 2 m.dtn > a
 	dtn-sample -n 2 --raw m.dtn > b
@@ -422,7 +493,7 @@ numbers() { dtn-sample --dtype f32 --precision f32 "$@" classes.dtn | pixels - |
 	fails 2 '--variance is for' dtn-sample --variance large m.dtn
 	fails 2 'spacing' dtn-sample --spacing even m.dtn
 	fails 2 '--trace 1' dtn-sample --trace 1 m.dtn
-	fails 2 '--trace-x0 wants --trace' dtn-sample --trace-x0 m.dtn
+	fails 2 '--trace-x0 wants --trace or --trace-at, ' dtn-sample --trace-x0 m.dtn
 	fails 2 'dtype' dtn-sample --dtype u16 m.dtn
 	fails 2 'device' dtn-sample --device tpu m.dtn
 	fails 2 'precision' dtn-sample --precision f64 m.dtn

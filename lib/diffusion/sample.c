@@ -78,12 +78,6 @@ int dtn_sampling_slice(const struct dtn_unet *u, const struct dtn_backend *b, in
 
 /* --- the way of one slice --------------------------------------------------------------------- */
 
-/* After how many steps is frame f of F taken?  The first before any, the last after all S. */
-static int frame_step(int f, int F, int S)
-{
-	return F > 1 ? (int)(((int64_t)f * S * 2 + F - 1) / (2 * (F - 1))) : S;
-}
-
 /* Is image number i asked for, or does it fill up a slice? */
 static bool asked_for(const struct dtn_sampling *s, uint64_t i)
 {
@@ -172,7 +166,7 @@ static void step(struct all *all, struct worker *w, uint64_t first, int i)
 /* Is a frame due after i steps, number f being the next? */
 static bool frame_due(const struct dtn_sampling *s, int f, int i)
 {
-	return f < s->frames && frame_step(f, s->frames, s->sampler->config.steps) == i;
+	return f < s->frames && (s->after ? s->after[f] : s->sampler->config.steps) == i;
 }
 
 static void keep_frame(struct all *all, char *to, const float *x, uint64_t image)

@@ -47,7 +47,10 @@ struct dtn_sampling {
 	const int32_t *label;
 	int labels;
 	double guidance;
-	int frames;                     /* of each image's way, evenly spaced; 1: the image alone */
+	/* Of each image's way: frame f shows x when after[f] steps are done (struct dtn_frames);
+	 * NULL: the image alone, one frame. */
+	const int *after;
+	int frames;
 	bool x0_frames;                 /* frames show what the network takes the image for */
 	int type;                       /* of the result: DTN_F32 in [-1,1], or DTN_U8 */
 	/* slices that exist at once, being made or waiting for their turn */

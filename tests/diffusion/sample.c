@@ -1,6 +1,7 @@
 /* tests/diffusion/sample.c -- images come out in order and alone of (seed, index), whatever the
  * workers, slots, neighbours and frames; and each is what the sampler makes of the network's
  * outputs. */
+#include "lib/diffusion/frames.h"
 #include "lib/diffusion/sample.h"
 #include "lib/image/tone.h"
 #include "lib/rng.h"
@@ -44,6 +45,7 @@ static void *make(struct wish w, size_t *n)
 {
 	struct dtn_sampler_config config = { .kind = w.kind, .steps = Steps, .clip = true };
 	struct dtn_sampler sampler;
+	struct dtn_frames frames;
 	struct dtn_net net;
 	struct collected all = { .bytes = Image * dtn_type_size(w.type) };
 	struct dtn_sampling s = {
@@ -54,11 +56,14 @@ static void *make(struct wish w, size_t *n)
 
 	all.data = dtn_alloc((size_t)w.n * (size_t)w.frames, all.bytes);
 	dtn_sampler_init(&sampler, &config, &schedule, DTN_EPS);
+	dtn_frames_even(&frames, w.frames, &sampler);
+	s.after = frames.after;
 	dtn_net_init(&net, &graph.graph, graph.prediction, false, dtn_cpu(NULL), w.workers,
 		     weights);
 	dtn_net_pack(&net);
 	dtn_sample(&s);
 	dtn_net_release(&net);
+	dtn_frames_release(&frames);
 	dtn_sampler_release(&sampler);
 	*n = all.n;
 	return all.data;
