@@ -25,14 +25,14 @@ static void (*set_threads)(int);
 
 /* The instruction sets that the rest of these files is compiled for, no more: what runs is then
  * what was asked for.  Only the first to limit oneDNN in a process is heard. */
-static dnnl_cpu_isa_t limit(void)
+static void limit(void)
 {
 #if defined(__AVX512F__)
-	return dnnl_cpu_isa_all;
+	/* all of them */
 #elif defined(__AVX2__)
-	return dnnl_cpu_isa_avx2;
+	(void)dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx2);
 #else
-	return dnnl_cpu_isa_sse41;
+	(void)dnnl_set_max_cpu_isa(dnnl_cpu_isa_sse41);
 #endif
 }
 
@@ -40,8 +40,7 @@ enum { ROOM_FOR_CODE = 32 << 20 };
 
 static void start(void)
 {
-	if (limit() != dnnl_cpu_isa_all)
-		(void)dnnl_set_max_cpu_isa(limit());
+	limit();
 	*(void **)&set_threads = dlsym(RTLD_DEFAULT, "omp_set_num_threads");
 	/* It crashes where memory for the code that it makes cannot be had. */
 	free(dtn_alloc_aligned(ROOM_FOR_CODE));
