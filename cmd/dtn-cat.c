@@ -6,12 +6,12 @@
  */
 #include "format/dtn.h"
 #include "lib/labels.h"
+#include "lib/machine.h"
 #include "lib/options.h"
 #include "lib/output.h"
 #include "lib/rng.h"
 #include "lib/samples/pick.h"
 #include "lib/samples/shelf.h"
-#include "lib/train/memory.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -7,6 +7,7 @@
 #include "lib/labels.h"
 #include "lib/line.h"
 #include "lib/options.h"
+#include "lib/machine.h"
 #include "lib/output.h"
 #include "lib/samples/images.h"
 

@@ -8,6 +8,7 @@
 #include "lib/diffusion/sink.h"
 #include "lib/model.h"
 #include "lib/options.h"
+#include "lib/machine.h"
 #include "lib/output.h"
 
 #include <limits.h>

@@ -92,6 +92,5 @@ const char *dtn_plural(uint64_t n);     /* "s", but "" of one */
 int64_t dtn_ceil_div(int64_t a, int64_t b);     /* a / b, rounded up; a >= 0, b > 0 */
 
 double dtn_seconds(void);               /* monotonic clock */
-int dtn_cores(void);                    /* processors this process may run on */
 
 #endif

@@ -7,6 +7,7 @@
 #include "lib/options.h"
 
 #include "format/dtn.h"
+#include "lib/machine.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,67 +1,12 @@
 /* memory.c -- will it fit, into memory and into time?  Asked before hours of training. */
 #include "lib/train/memory.h"
 
+#include "lib/machine.h"
 #include "lib/nn/plan.h"
 #include "lib/train/graph.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 /* Of the middle block: 256x256 has 4096 with three levels. */
 enum { MOST_POSITIONS = 8192 };
-
-/* --- of the machine -------------------------------------------------------------------------- */
-
-/* The number in the file, if it is less than `bytes`; without a limit it says "max". */
-static uint64_t least(const char *path, uint64_t bytes)
-{
-	FILE *f = fopen(path, "re");
-	unsigned long long limit;
-
-	if (f && fscanf(f, "%llu", &limit) == 1 && limit < bytes)
-		bytes = limit;
-	if (f)
-		fclose(f);
-	return bytes;
-}
-
-/* A group such as /jobs/7 is bound by the limits of /jobs/7, of /jobs and of the root, which in a
- * container is the container's. */
-static uint64_t bound(const char *root, char *group, const char *file, uint64_t bytes)
-{
-	for (char *slash = group; slash; ) {
-		char *path = dtn_format("%s%s/%s", root, group, file);
-
-		bytes = least(path, bytes);
-		free(path);
-		slash = strrchr(group, '/');
-		if (slash)
-			*slash = '\0';
-	}
-	return bytes;
-}
-
-/* Lines are "0::GROUP" of control groups version 2, and "4:memory:GROUP" of version 1. */
-uint64_t dtn_memory(void)
-{
-	uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-	FILE *f = fopen("/proc/self/cgroup", "re");
-	char line[4096], *group;
-
-	while (f && fgets(line, sizeof(line), f)) {
-		line[strcspn(line, "\n")] = '\0';
-		if (!strncmp(line, "0::", 3))
-			bytes = bound("/sys/fs/cgroup", line + 3, "memory.max", bytes);
-		else if ((group = strstr(line, ":memory:")))
-			bytes = bound("/sys/fs/cgroup/memory", group + 8, "memory.limit_in_bytes",
-				      bytes);
-	}
-	if (f)
-		fclose(f);
-	return bytes;
-}
 
 /* --- of a network ---------------------------------------------------------------------------- */
 

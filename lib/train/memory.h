@@ -5,10 +5,6 @@
 #include "kernels/backend.h"
 #include "lib/train/settings.h"
 
-/* Bytes that this process may hope for: of the machine, or of a control group that it is in, if
- * that is less. */
-uint64_t dtn_memory(void);
-
 /* Bytes that training will take with so many workers, the data not counted; and a network beside it
  * that only goes forward, with weights of the trainer. */
 uint64_t dtn_training_memory(const struct dtn_settings *, int type, int slice, int workers);

@@ -7,6 +7,7 @@
 
 #include "lib/device.h"
 #include "lib/diffusion/choose.h"
+#include "lib/machine.h"
 #include "lib/train/adopt.h"
 #include "lib/train/memory.h"
 #include "lib/train/signals.h"

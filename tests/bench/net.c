@@ -8,6 +8,7 @@
  * the weights and their average; a forward step evaluates the network once for each image.
  */
 #include "kernels/backend.h"
+#include "lib/machine.h"
 #include "lib/nn/layer.h"
 #include "lib/nn/run.h"
 #include "lib/nn/unet.h"

@@ -3,6 +3,7 @@
 #include "lib/train/step.h"
 
 #include "lib/diffusion/noise.h"
+#include "lib/machine.h"
 #include "lib/output.h"
 #include "lib/rng.h"
 #include "lib/train/memory.h"
