@@ -7,7 +7,6 @@
 #include "lib/labels.h"
 #include "lib/line.h"
 #include "lib/options.h"
-#include "lib/machine.h"
 #include "lib/output.h"
 #include "lib/samples/images.h"
 
@@ -88,7 +87,7 @@ static void parse(struct dtn_args *args, struct settings *s)
 		} else if (!strcmp(name, "max-pixels")) {
 			ask->max_pixels = dtn_args_size(args);
 		}
-	ask->threads = args->threads ? args->threads : dtn_cores();
+	ask->threads = args->threads;
 }
 
 static void find(struct dtn_list *list, const struct dtn_args *args, const struct settings *s)

@@ -8,7 +8,6 @@
 #include "lib/diffusion/sink.h"
 #include "lib/model.h"
 #include "lib/options.h"
-#include "lib/machine.h"
 #include "lib/output.h"
 
 #include <limits.h>
@@ -287,7 +286,7 @@ static void begin_segment(struct dtn_sink *sink, struct work *k, const struct wi
 static void share_out(const struct wishes *w, const struct dtn_args *args, int slice, int *workers,
 		      int *slots)
 {
-	int threads = args->threads ? args->threads : dtn_cores(), slices = (w->n - 1) / slice + 2;
+	int threads = args->threads, slices = (w->n - 1) / slice + 2;
 
 	*slots = smaller(w->batch ? (w->batch + slice - 1) / slice : 2 * threads, slices);
 	*workers = smaller(threads, *slots);

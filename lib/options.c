@@ -80,6 +80,7 @@ void dtn_args_begin(struct dtn_args *a, const struct dtn_command *c, int argc, c
 	a->argc = argc;
 	a->argv = argv;
 	a->level = 1;
+	a->threads = dtn_cores();
 	a->next = 1;
 	a->operand = dtn_alloc((size_t)argc + 1, sizeof(char *));
 }

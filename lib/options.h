@@ -54,7 +54,7 @@ struct dtn_args {
 	char letter;            /* 0 where it was given by its long name */
 	/* the common options */
 	const char *output;     /* NULL: standard output */
-	int threads;            /* 0: not given */
+	int threads;            /* 1 or more; one per processor unless given */
 	uint64_t seed;          /* 0 unless given */
 	bool seed_given, force, no_prov;
 	int level;              /* of zstd: -5 .. 19, default 1 */

@@ -396,7 +396,7 @@ void dtn_session_prepare(struct dtn_session *s, const struct dtn_training *job,
 	struct dtn_reader *model;
 
 	s->job = job;
-	s->threads = a->threads ? a->threads : dtn_cores();
+	s->threads = a->threads;
 	dtn_signals_begin();
 	dtn_progress_init(&s->progress, s->limits);
 	dtn_store_init(&s->store, a->output, a->force, a->level);
