@@ -8,7 +8,6 @@
 #include "format/dtn.h"
 #include "lib/image/film.h"
 #include "lib/image/grid.h"
-#include "lib/image/png_write.h"
 #include "lib/image/shown.h"
 #include "lib/image/tone.h"
 #include "lib/options.h"
@@ -149,18 +148,9 @@ static void write_picture(struct job *job, struct dtn_output *out, const struct 
 {
 	int n;
 	struct dtn_png_text *text = texts(job, &n);
-	uint8_t *row = dtn_alloc((size_t)g->picture_width, (size_t)g->channels);
-	struct dtn_png_writer *png =
-		dtn_png_writer_open(out, (uint32_t)g->picture_width, (uint32_t)g->picture_height,
-				    g->channels, text, n);
 
-	for (uint64_t y = 0; y < g->picture_height; y++) {
-		dtn_grid_row(g, images, y, row);
-		dtn_png_write_row(png, row);
-	}
-	dtn_png_writer_close(png);
+	dtn_grid_write(g, images, out, text, n);
 	free(text);
-	free(row);
 }
 
 /* --- samples come in --------------------------------------------------------------------- */

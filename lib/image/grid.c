@@ -1,6 +1,7 @@
 /* grid.c -- where each image lies in the picture of them all. */
 #include "lib/image/grid.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { PNG_MOST = 0x7fffffff };
@@ -61,4 +62,20 @@ void dtn_grid_row(const struct dtn_grid *g, const uint8_t *images, uint64_t y, u
 	for (uint64_t i = first; i < first + g->columns && i < g->images; i++)
 		row = widen(row + pad, images + (i * g->height + within) * line, g->width,
 			    g->channels, g->scale);
+}
+
+void dtn_grid_write(const struct dtn_grid *g, const uint8_t *images, struct dtn_output *output,
+		    const struct dtn_png_text *text, int texts)
+{
+	uint8_t *row = dtn_alloc((size_t)g->picture_width, (size_t)g->channels);
+	struct dtn_png_writer *png =
+		dtn_png_writer_open(output, (uint32_t)g->picture_width,
+				    (uint32_t)g->picture_height, g->channels, text, texts);
+
+	for (uint64_t y = 0; y < g->picture_height; y++) {
+		dtn_grid_row(g, images, y, row);
+		dtn_png_write_row(png, row);
+	}
+	dtn_png_writer_close(png);
+	free(row);
 }

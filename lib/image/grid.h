@@ -7,7 +7,7 @@
 #ifndef DTN_GRID_H
 #define DTN_GRID_H
 
-#include "lib/base.h"
+#include "lib/image/png_write.h"
 
 struct dtn_grid {
 	uint32_t height, width;         /* of an image */
@@ -24,5 +24,9 @@ bool dtn_grid_init(struct dtn_grid *);
 
 /* Row y of the picture, [picture_width,C], from `images` [N,H,W,C]. */
 void dtn_grid_row(const struct dtn_grid *, const uint8_t *images, uint64_t y, uint8_t *row);
+
+/* The whole picture into `output`, which stays the caller's. */
+void dtn_grid_write(const struct dtn_grid *, const uint8_t *images, struct dtn_output *output,
+		    const struct dtn_png_text *, int texts);
 
 #endif

@@ -5,8 +5,6 @@
  */
 #include "lib/train/preview.h"
 
-#include "lib/image/png_write.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,28 +91,18 @@ static void collect(void *arg, const void *samples, size_t n)
 
 static void write_picture(const struct dtn_preview *p, const char *path)
 {
-	const struct dtn_grid *g = &p->grid;
 	char step[24], seed[24];
 	const struct dtn_png_text text[] = {
 		{ "Software", "dtn " DTN_VERSION }, { "train.step", step }, { "sample.seed", seed },
 		{ "sample.sampler", "ddim" }
 	};
-	uint8_t *row = dtn_alloc((size_t)g->picture_width, (size_t)g->channels);
-	struct dtn_png_writer *png;
 	struct dtn_output out;
 
 	snprintf(step, sizeof(step), "%lld", (long long)p->trainer->counters.step);
 	snprintf(seed, sizeof(seed), "%llu", (unsigned long long)p->trainer->settings->seed);
 	dtn_output_open(&out, path, false);
-	png = dtn_png_writer_open(&out, (uint32_t)g->picture_width, (uint32_t)g->picture_height,
-				  g->channels, text, sizeof(text) / sizeof(text[0]));
-	for (uint64_t y = 0; y < g->picture_height; y++) {
-		dtn_grid_row(g, p->pixels, y, row);
-		dtn_png_write_row(png, row);
-	}
-	dtn_png_writer_close(png);
+	dtn_grid_write(&p->grid, p->pixels, &out, text, sizeof(text) / sizeof(text[0]));
 	dtn_output_commit(&out);
-	free(row);
 }
 
 void dtn_preview_make(struct dtn_preview *p)
