@@ -9,7 +9,6 @@
 #include "lib/image/film.h"
 #include "lib/image/grid.h"
 #include "lib/image/shown.h"
-#include "lib/image/tone.h"
 #include "lib/options.h"
 #include "lib/output.h"
 #include "lib/spool.h"
@@ -27,7 +26,7 @@ static const struct dtn_option options[] = {
 	{ "each", 0, "DIR", "write DIR/00000000.png and so on instead of a grid" },
 	{ "animate", 0, NULL, "show trajectories as an animation" },
 	{ "fps", 0, "N", "frames of it in a second (default: 12)" },
-	{ "field", 0, "NAME", "show the tensor of this name" },
+	{ "field", 0, "NAME,...", "show the tensor of this name; several side by side" },
 	{ "max-pixels", 0, "N", "refuse to make a larger picture (default: 256M)" },
 	{ "no-prov", 0, NULL, "do not say in the picture how it was made" },
 	{ NULL, 0, NULL, NULL }
@@ -42,12 +41,12 @@ static const struct dtn_command command = {
 enum { PAUSE = 2, SPOOL_BYTES = 64 << 20 };
 
 /* Options that change nothing in a picture. */
-static const char idle[] = "--each= --max-pixels= --max-record= --field=";
+static const char idle[] = "--each= --max-pixels= --max-record=";
 
 struct job {
 	struct dtn_args args;
 	struct dtn_grid grid;           /* columns 0: not given */
-	const char *each, *field;
+	const char *each;
 	uint64_t max_pixels;
 	bool silent;                    /* --no-prov */
 	bool animate;
@@ -63,9 +62,8 @@ struct job {
 	uint64_t frames;                /* of each trajectory; 0: still images */
 	struct dtn_spool spool;         /* --animate: all of them, [N,frames,H,W,C] */
 
-	uint8_t *pixels;                /* [N,H,W,C] of the grid, or of one record or frame */
-	uint64_t room;                  /* bytes there */
-	uint64_t strange;               /* values that are no numbers */
+	struct dtn_shown shown;         /* its pixels are those of the grid, or of one record or
+					 * frame */
 };
 
 static void parse(struct job *job, int argc, char **argv)
@@ -76,6 +74,7 @@ static void parse(struct job *job, int argc, char **argv)
 	job->grid.scale = 1;
 	job->grid.pad = 2;
 	job->max_pixels = (uint64_t)256 << 20;
+	dtn_shown_init(&job->shown);
 	dtn_args_begin(a, &command, argc, argv);
 	while ((name = dtn_args_next(a))) {
 		if (!strcmp(name, "columns"))
@@ -91,7 +90,7 @@ static void parse(struct job *job, int argc, char **argv)
 		else if (!strcmp(name, "fps"))
 			job->fps = dtn_args_real(a, 0.01, 1000);
 		else if (!strcmp(name, "field"))
-			job->field = a->value;
+			dtn_shown_names(&job->shown, a);
 		else if (!strcmp(name, "max-pixels"))
 			job->max_pixels = dtn_args_size(a);
 		else
@@ -200,36 +199,14 @@ static void check_frames(const struct job *job)
 			       (unsigned long long)job->frames);
 }
 
-/* n bytes at job->pixels, which are kept. */
-static void make_room(struct job *job, uint64_t n)
-{
-	if (n <= job->room)
-		return;
-	job->room = n > 2 * job->room ? n : 2 * job->room;
-	job->pixels = dtn_realloc(job->pixels, job->room, 1);
-}
-
-/* The record's images, as bytes, from job->pixels + at.  Room is made once the data has come:
- * what a record only claims to hold costs nothing. */
-static void read_pixels(struct job *job, int i, const struct dtn_tensor *t, uint64_t at)
-{
-	const void *data = dtn_read_tensor(job->in, i, NULL);
-	uint64_t n = t->bytes / dtn_type_size(t->type);
-
-	make_room(job, at + n);
-	if (t->type == DTN_U8)
-		memcpy(job->pixels + at, data, n);
-	else
-		job->strange += dtn_tone_to_u8(job->pixels + at, data, n);
-}
-
 /* Would n images still make a picture of the permitted size? */
 static void check_size(const struct job *job, uint64_t n)
 {
 	const struct dtn_grid *g = &job->grid;
 	uint64_t area = (uint64_t)g->height * g->width;
 
-	if (!dtn_mul(&area, area, (uint64_t)g->scale * g->scale) || !dtn_mul(&area, area, n) ||
+	if (!dtn_mul(&area, area, (uint64_t)g->scale * g->scale) ||
+	    !dtn_mul(&area, area, g->together) || !dtn_mul(&area, area, n) ||
 	    area > job->max_pixels)
 		too_large(job);
 }
@@ -253,20 +230,20 @@ static void write_file(struct job *job, uint64_t index, const uint8_t *image)
 
 static void take_record(struct job *job, const struct dtn_record *r)
 {
+	struct dtn_shown *shown = &job->shown;
 	struct dtn_grid *g = &job->grid;
-	int i = dtn_shown(job->in, r, job->field, g);
-	const struct dtn_tensor *t = &r->tensor[i];
-	uint64_t bytes, all = g->images + t->dim[0];
-	uint64_t shown = job->animate ? (all + job->frames - 1) / job->frames : all;
+	uint64_t bytes, all = g->images + r->samples;
+	uint64_t seen = job->animate ? (all + job->frames - 1) / job->frames : all;
 
-	check_size(job, job->each ? 1 : shown);
-	bytes = (uint64_t)g->height * g->width * (uint64_t)g->channels;
-	read_pixels(job, i, t, job->each || job->animate ? 0 : g->images * bytes);
+	dtn_shown_choose(shown, job->in, r, g);
+	check_size(job, job->each ? 1 : seen);
+	bytes = dtn_grid_bytes(g);
+	dtn_shown_read(shown, job->in, r, g, job->each || job->animate ? 0 : g->images * bytes);
 	if (job->animate)
-		dtn_spool_add(&job->spool, job->pixels, t->dim[0] * bytes);
-	for (uint64_t k = 0; job->each && k < t->dim[0]; k++)
-		write_file(job, g->images + k, job->pixels + k * bytes);
-	g->images += t->dim[0];
+		dtn_spool_add(&job->spool, shown->pixels, r->samples * bytes);
+	for (uint64_t k = 0; job->each && k < r->samples; k++)
+		write_file(job, g->images + k, shown->pixels + k * bytes);
+	g->images = all;
 }
 
 static void take_segment(struct job *job)
@@ -303,18 +280,18 @@ static void write_grid(struct job *job)
 	dtn_say("%llu image%s, %u in a row, %llux%llu pixels", (unsigned long long)g->images,
 		dtn_plural(g->images), g->columns, (unsigned long long)g->picture_width,
 		(unsigned long long)g->picture_height);
-	write_picture(job, &job->out, g, job->pixels);
+	write_picture(job, &job->out, g, job->shown.pixels);
 	dtn_output_commit(&job->out);
 }
 
-/* Frame k of all trajectories, to job->pixels. */
+/* Frame k of all trajectories. */
 static void fetch_frame(struct job *job, const struct dtn_grid *g, uint64_t k)
 {
-	uint64_t bytes = (uint64_t)g->height * g->width * (uint64_t)g->channels;
+	const uint64_t bytes = dtn_grid_bytes(g);
 
 	for (uint64_t i = 0; i < g->images; i++)
-		dtn_spool_get(&job->spool, (i * job->frames + k) * bytes, job->pixels + i * bytes,
-			      bytes);
+		dtn_spool_get(&job->spool, (i * job->frames + k) * bytes,
+			      job->shown.pixels + i * bytes, bytes);
 }
 
 static void write_film(struct job *job)
@@ -329,7 +306,7 @@ static void write_film(struct job *job)
 	g->images /= job->frames;
 	if (!dtn_grid_init(g) || g->picture_height * g->picture_width > job->max_pixels)
 		too_large(job);
-	make_room(job, g->images * g->height * g->width * (uint64_t)g->channels);
+	dtn_shown_room(&job->shown, g->images * dtn_grid_bytes(g));
 	row = dtn_alloc((size_t)g->picture_width, (size_t)g->channels);
 	text = texts(job, &n);
 	film = dtn_film_open(&job->out, (uint32_t)g->picture_width, (uint32_t)g->picture_height,
@@ -338,7 +315,7 @@ static void write_film(struct job *job)
 		fetch_frame(job, g, k);
 		dtn_film_frame(film, k + 1 < job->frames ? seconds : PAUSE);
 		for (uint64_t y = 0; y < g->picture_height; y++) {
-			dtn_grid_row(g, job->pixels, y, row);
+			dtn_grid_row(g, job->shown.pixels, y, row);
 			dtn_film_row(film, row);
 		}
 	}
@@ -370,9 +347,9 @@ int main(int argc, char **argv)
 		write_film(&job);
 	else if (!job.each)
 		write_grid(&job);
-	if (job.strange)
+	if (job.shown.strange)
 		dtn_warn("%llu values are no numbers and shown as black",
-			 (unsigned long long)job.strange);
+			 (unsigned long long)job.shown.strange);
 	dtn_reader_close(job.in);
 	return DTN_OK;
 }

@@ -148,10 +148,89 @@ setup() { cd "$BATS_TEST_TMPDIR"; }
 	stream -n 1 -s 1x1x1 -r noised -t f32 > s
 	dtn-png s > a.png
 	dtn-png --field noised s > b.png
-	cmp a.png b.png
+	cmp <(unpng a.png) <(unpng b.png)
+	unpng -t b.png | grep -x 'dtn.commands=dtn-png --field noised'
 	fails 3 '^dtn-png: s: record 0: no tensor "image"$' dtn-png --field image s
 	stream -n 1 -r label > l
 	fails 3 '^dtn-png: l: record 0: no tensor that holds images$' dtn-png l
+}
+
+# pixels PICTURE: its rows alone
+pixels() { unpng "$1" | tail -n +2; }
+
+@test "--field with several: side by side in the place of an image, in the order of the list" {
+	local field f
+	stream -n 6 -s 2x3x1 -b 4 | dtn-noise --random --keep-noise > s
+	for field in image noised noise; do
+		dtn-png --field $field --columns 1 --pad 0 s > $field.png
+		pixels $field.png > $field
+	done
+	run ! cmp -s noised noise
+	dtn-png --field noise,image,noised,noise --columns 1 --pad 0 s > all.png
+	same size "12 12 1" "$(unpng all.png | head -n 1)"
+	paste -d ' ' noise image noised noise | diff - <(pixels all.png)
+	# pads as between images; the grid is a square of pairs
+	dtn-png --field noised,noise --pad 1 s > pairs.png
+	same size "25 7 1" "$(unpng pairs.png | head -n 1)"
+	pixels pairs.png | sed -n '2p;6p' > rows
+	cat > expected <<-END
+	0 $(sed -n 1p noised) 0 $(sed -n 1p noise) 0 $(sed -n 3p noised) 0 $(sed -n 3p noise) 0 $(
+		sed -n 5p noised) 0 $(sed -n 5p noise) 0
+	0 $(sed -n 8p noised) 0 $(sed -n 8p noise) 0 $(sed -n 10p noised) 0 $(sed -n 10p noise) 0 $(
+		sed -n 12p noised) 0 $(sed -n 12p noise) 0
+	END
+	diff expected rows
+	# the last row is short
+	dtn-png --field noised,noise --columns 4 --pad 0 s > short.png
+	same size "24 4 1" "$(unpng short.png | head -n 1)"
+	same "a short row" "$(sed -n 10p noised) $(sed -n 10p noise) $(sed -n 12p noised) $(
+		sed -n 12p noise) 0 0 0 0 0 0 0 0 0 0 0 0" "$(pixels short.png | sed -n 4p)"
+	# a file for each sample
+	dtn-png --field noised,noise --each d s
+	same files 6 "$(ls d | wc -l)"
+	for f in 0 1 2 3 4 5; do pixels d/0000000$f.png; done | diff <(paste -d ' ' noised noise) -
+	dtn-png --field noise --each d s
+	pixels d/00000005.png | diff <(tail -n 2 noise) -
+}
+
+@test "a strip with the noise between; noise beyond -1 to 1 is clamped" {
+	local f
+	stream -n 2 -s 8x8x3 | dtn-noise -t 0,50,99 -T 100 --keep-noise > s
+	dtn-png --field noised,noise --pad 0 s > strip.png
+	same size "48 16 3" "$(unpng strip.png | head -n 1)"
+	dtn-png --field noised --each x s
+	dtn-png --field noise --each e s
+	for f in 0 3; do
+		paste -d ' ' <(pixels x/0000000$f.png) <(pixels e/0000000$f.png) \
+			<(pixels x/0000000$((f + 1)).png) <(pixels e/0000000$((f + 1)).png) \
+			<(pixels x/0000000$((f + 2)).png) <(pixels e/0000000$((f + 2)).png)
+	done | diff - <(pixels strip.png)
+	cmp <(pixels e/00000000.png) <(pixels e/00000002.png)
+	pixels e/00000000.png | tr ' ' '\n' > values
+	dtn-info --dump noise s | od -An -v -tf4 -w4 | head -n 192 | awk '
+		{ v = int(($1 + 1) * 127.5 + 0.5); print (v < 0 ? 0 : (v > 255 ? 255 : v)) }' | diff - values
+	grep -qx 0 values && grep -qx 255 values || fail "nothing beyond"
+	# moving: frames of pairs
+	dtn-png --field noised,noise --animate --columns 1 --pad 0 s > a.png
+	"$TOOLS/unapng" a.png > a
+	same "first line" "16 16 3 3 0" "$(head -n 1 a)"
+	paste -d ' ' <(pixels x/00000001.png; pixels x/00000004.png) <(pixels e/00000001.png; pixels e/00000004.png) |
+		diff - <(sed -n 20,35p a)
+}
+
+@test "--field: lists that are none, tensors that do not fit" {
+	local list
+	stream -n 2 -s 8x8x1 -l -w > s
+	for list in "" , image, ,image image,,image; do
+		fails 2 "^dtn-png: --field $list: wants names, separated by commas$" dtn-png --field "$list" s
+	done
+	fails 3 '^dtn-png: s: record 0: incompatible field "wide": \[2,8,9,1\], expected \[N,8,8,1\]$' \
+		dtn-png --field image,wide s
+	fails 3 '^dtn-png: s: record 0: no tensor "nose"$' dtn-png --field image,nose s
+	fails 3 '^dtn-png: s: record 0: cannot make an image from shape \[2\]$' dtn-png --field image,label s
+	fails 3 'image too large' dtn-png --field image,image --pad 0 --max-pixels 255 s
+	dtn-png --field image,image --pad 0 --max-pixels 256 s > a.png
+	fails 3 'image too large' dtn-png --field image,image --each d --max-pixels 127 s
 }
 
 @test "shapes that are no images" {

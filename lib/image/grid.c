@@ -34,8 +34,14 @@ bool dtn_grid_init(struct dtn_grid *g)
 		return false;
 	rows = (g->images - 1) / columns + 1;
 	g->columns = (uint32_t)columns;
-	return extent(&g->picture_width, columns, (uint64_t)g->width * g->scale, g->pad) &&
+	return extent(&g->picture_width, columns * g->together, (uint64_t)g->width * g->scale,
+		      g->pad) &&
 	       extent(&g->picture_height, rows, (uint64_t)g->height * g->scale, g->pad);
+}
+
+uint64_t dtn_grid_bytes(const struct dtn_grid *g)
+{
+	return (uint64_t)g->height * g->width * (uint64_t)g->channels * g->together;
 }
 
 /* `width` pixels, each `scale` times. */
@@ -53,13 +59,14 @@ void dtn_grid_row(const struct dtn_grid *g, const uint8_t *images, uint64_t y, u
 	uint64_t cell = (uint64_t)g->height * g->scale + g->pad;
 	uint64_t within = y >= g->pad ? (y - g->pad) % cell / g->scale : g->height;
 	uint64_t first = y >= g->pad ? (y - g->pad) / cell * g->columns : 0;
+	uint64_t end = first + g->columns < g->images ? first + g->columns : g->images;
 	size_t line = (size_t)g->width * (size_t)g->channels;
 	size_t pad = (size_t)g->pad * (size_t)g->channels;
 
 	memset(row, 0, (size_t)g->picture_width * (size_t)g->channels);
 	if (within >= g->height)
 		return;
-	for (uint64_t i = first; i < first + g->columns && i < g->images; i++)
+	for (uint64_t i = first * g->together; i < end * g->together; i++)
 		row = widen(row + pad, images + (i * g->height + within) * line, g->width,
 			    g->channels, g->scale);
 }

@@ -37,7 +37,7 @@ static void arrange(struct dtn_preview *p, const struct dtn_unet *u)
 
 	p->grid = (struct dtn_grid){
 		.height = (uint32_t)u->height, .width = (uint32_t)u->width, .channels = u->colours,
-		.images = IMAGES, .scale = 1, .pad = PAD
+		.together = 1, .images = IMAGES, .scale = 1, .pad = PAD
 	};
 	if (classes > 0) {
 		rows = (IMAGES - 1) / classes + 1;

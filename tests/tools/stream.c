@@ -1,11 +1,11 @@
 /* stream.c -- write a stream of samples for the tests of programs that read one.
  *
  *      stream [-n SAMPLES] [-s HxWxC] [-t u8|f32|i32] [-r ROLE] [-b PER_RECORD] [-m KEY=VALUE]...
- *             [-c COMMAND] [-x NANS] [-k CHUNK_SIZE] [-l] [-i] > FILE
+ *             [-c COMMAND] [-x NANS] [-k CHUNK_SIZE] [-l] [-w] [-i] > FILE
  *
  * Pixel (y,x,c) of sample i is (7i + 3y + 5x + 11c) mod 256; in f32 the same from 0 .. 255 to
- * [-1,1], and -x makes the first values no numbers.  -l adds labels, -i makes noise that does not
- * compress.
+ * [-1,1], and -x makes the first values no numbers.  -l adds labels, -w black u8 images that are a
+ * pixel wider, -i makes noise that does not compress.
  */
 #include "format/dtn.h"
 #include "lib/output.h"
@@ -19,7 +19,7 @@ static uint32_t chunk_size = 1 << 20;
 static uint64_t samples = 10, per_record = 4, dim[4] = { 0, 8, 8, 1 };
 static int type = DTN_U8, role = DTN_IMAGE;
 static long strange;
-static bool labels, incompressible;
+static bool labels, wide, incompressible;
 static struct dtn_meta meta;
 static struct dtn_prov prov;
 
@@ -69,7 +69,7 @@ static void command(char *text)
 
 static void parse(int argc, char **argv)
 {
-	for (int c; (c = getopt(argc, argv, "n:s:t:r:b:m:c:x:k:li")) != -1;)
+	for (int c; (c = getopt(argc, argv, "n:s:t:r:b:m:c:x:k:lwi")) != -1;)
 		switch (c) {
 		case 'n': samples = strtoull(optarg, NULL, 10); break;
 		case 's': shape(optarg); break;
@@ -81,6 +81,7 @@ static void parse(int argc, char **argv)
 		case 'x': strange = atol(optarg); break;
 		case 'k': chunk_size = (uint32_t)atol(optarg); break;
 		case 'l': labels = true; break;
+		case 'w': wide = true; break;
 		case 'i': incompressible = true; break;
 		default: exit(2);
 		}
@@ -121,18 +122,28 @@ static void write_record(struct dtn_writer *w, uint64_t first, uint64_t n)
 	uint64_t count = n * dim[1] * dim[2] * dim[3];
 	void *data = dtn_alloc(count, dtn_type_size(type));
 	int32_t *label = dtn_alloc(n, sizeof(*label));
-	const void *both[] = { data, label };
-	struct dtn_tensor tensor[2];
-	struct dtn_record r = { .samples = (uint32_t)n, .tensors = 1 + labels, .tensor = tensor };
+	const uint64_t wider[] = { n, dim[1], dim[2] + 1, dim[3] };
+	void *black = dtn_alloc(n * wider[1] * wider[2] * wider[3], 1);
+	const void *all[3] = { data };
+	struct dtn_tensor tensor[3];
+	struct dtn_record r = { .samples = (uint32_t)n, .tensors = 1, .tensor = tensor };
 
 	dim[0] = n;
 	fill(data, first, n);
 	for (uint64_t i = 0; i < n; i++)
 		label[i] = (int32_t)((first + i) % 10);
 	tensor[0] = dtn_tensor(dtn_role_name(role), role, type, true, 4, dim);
-	tensor[1] = dtn_tensor("label", DTN_LABEL, DTN_I32, true, 1, &n);
-	dtn_write_record(w, &r, both);
+	if (labels) {
+		tensor[r.tensors] = dtn_tensor("label", DTN_LABEL, DTN_I32, true, 1, &n);
+		all[r.tensors++] = label;
+	}
+	if (wide) {
+		tensor[r.tensors] = dtn_tensor("wide", DTN_IMAGE, DTN_U8, true, 4, wider);
+		all[r.tensors++] = black;
+	}
+	dtn_write_record(w, &r, all);
 	free(data);
+	free(black);
 	free(label);
 }
 
