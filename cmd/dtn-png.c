@@ -8,6 +8,7 @@
 #include "format/dtn.h"
 #include "lib/image/film.h"
 #include "lib/image/grid.h"
+#include "lib/image/said.h"
 #include "lib/image/shown.h"
 #include "lib/options.h"
 #include "lib/output.h"
@@ -57,7 +58,7 @@ struct job {
 	int segment;                    /* 1, 2, … */
 	struct dtn_meta meta;           /* what all segments so far agree on */
 	struct dtn_prov prov;
-	char *commands;                 /* history, once it is needed */
+	struct dtn_said said;           /* nothing with --no-prov */
 
 	uint64_t frames;                /* of each trajectory; 0: still images */
 	struct dtn_spool spool;         /* --animate: all of them, [N,frames,H,W,C] */
@@ -102,54 +103,6 @@ static void parse(struct job *job, int argc, char **argv)
 		dtn_usage("--each and --animate exclude each other");
 	if (job->fps > 0 && !job->animate)
 		dtn_usage("--fps is for --animate");
-}
-
-/* --- what a picture says about itself ---------------------------------------------------- */
-
-/* The commands, one a line, this one last. */
-static char *history(struct job *job)
-{
-	struct dtn_prov prov = { 0 };
-	char *text = dtn_strdup("");
-
-	dtn_prov_merge(&prov, &job->prov);
-	dtn_prov_add(&prov, job->args.argc, job->args.argv, idle, job->args.operands,
-		     job->args.operand);
-	for (int i = 0; i < prov.n; i++) {
-		char *more = dtn_format("%s%s%s", text, i ? "\n" : "", prov.line[i].command);
-		free(text);
-		text = more;
-	}
-	dtn_prov_release(&prov);
-	return text;
-}
-
-/* Allocated; *n of them, valid as long as job->commands. */
-static struct dtn_png_text *texts(struct job *job, int *n)
-{
-	struct dtn_png_text *text = dtn_alloc((size_t)job->meta.n + 2, sizeof(*text));
-
-	*n = 0;
-	if (job->silent)
-		return text;
-	if (!job->commands)
-		job->commands = history(job);
-	text[(*n)++] = (struct dtn_png_text){ "Software", "dtn " DTN_VERSION };
-	text[(*n)++] = (struct dtn_png_text){ "dtn.commands", job->commands };
-	for (int i = 0; i < job->meta.n; i++)
-		text[(*n)++] = (struct dtn_png_text){ job->meta.pair[i].key,
-						      job->meta.pair[i].value };
-	return text;
-}
-
-static void write_picture(struct job *job, struct dtn_output *out, const struct dtn_grid *g,
-			  const uint8_t *images)
-{
-	int n;
-	struct dtn_png_text *text = texts(job, &n);
-
-	dtn_grid_write(g, images, out, text, n);
-	free(text);
 }
 
 /* --- samples come in --------------------------------------------------------------------- */
@@ -211,6 +164,18 @@ static void check_size(const struct job *job, uint64_t n)
 		too_large(job);
 }
 
+/* What pictures say, once everything about their samples is known. */
+static void say(struct job *job)
+{
+	const struct dtn_args *a = &job->args;
+
+	dtn_said_release(&job->said);
+	if (job->silent)
+		return;
+	dtn_prov_add(&job->prov, a->argc, a->argv, idle, a->operands, a->operand);
+	dtn_said_make(&job->said, &job->meta, &job->prov);
+}
+
 static void write_file(struct job *job, uint64_t index, const uint8_t *image)
 {
 	struct dtn_grid g = job->grid;
@@ -223,7 +188,7 @@ static void write_file(struct job *job, uint64_t index, const uint8_t *image)
 		too_large(job);
 	dtn_output_open(&out, path, true);
 	out.hasty = true;
-	write_picture(job, &out, &g, image);
+	dtn_grid_write(&g, image, &out, job->said.text, job->said.n);
 	dtn_output_commit(&out);
 	free(path);
 }
@@ -251,8 +216,6 @@ static void take_segment(struct job *job)
 	const struct dtn_record *r;
 
 	job->segment++;
-	free(job->commands);
-	job->commands = NULL;
 	if (job->each) {                /* each picture tells its own story */
 		dtn_meta_release(&job->meta);
 		dtn_prov_release(&job->prov);
@@ -263,6 +226,8 @@ static void take_segment(struct job *job)
 	else
 		dtn_meta_agree(&job->meta, dtn_reader_meta(job->in));
 	dtn_prov_merge(&job->prov, dtn_reader_prov(job->in));
+	if (job->each)
+		say(job);
 	frames(job);
 	while ((r = dtn_next_record(job->in)))
 		take_record(job, r);
@@ -280,7 +245,7 @@ static void write_grid(struct job *job)
 	dtn_say("%llu image%s, %u in a row, %llux%llu pixels", (unsigned long long)g->images,
 		dtn_plural(g->images), g->columns, (unsigned long long)g->picture_width,
 		(unsigned long long)g->picture_height);
-	write_picture(job, &job->out, g, job->shown.pixels);
+	dtn_grid_write(g, job->shown.pixels, &job->out, job->said.text, job->said.n);
 	dtn_output_commit(&job->out);
 }
 
@@ -299,18 +264,15 @@ static void write_film(struct job *job)
 	struct dtn_grid *g = &job->grid;
 	double seconds = 1 / (job->fps > 0 ? job->fps : 12);
 	struct dtn_film *film;
-	struct dtn_png_text *text;
 	uint8_t *row;
-	int n;
 
 	g->images /= job->frames;
 	if (!dtn_grid_init(g) || g->picture_height * g->picture_width > job->max_pixels)
 		too_large(job);
 	dtn_shown_room(&job->shown, g->images * dtn_grid_bytes(g));
 	row = dtn_alloc((size_t)g->picture_width, (size_t)g->channels);
-	text = texts(job, &n);
 	film = dtn_film_open(&job->out, (uint32_t)g->picture_width, (uint32_t)g->picture_height,
-			     g->channels, (uint32_t)job->frames, text, n);
+			     g->channels, (uint32_t)job->frames, job->said.text, job->said.n);
 	for (uint64_t k = 0; k < job->frames; k++) {
 		fetch_frame(job, g, k);
 		dtn_film_frame(film, k + 1 < job->frames ? seconds : PAUSE);
@@ -323,7 +285,6 @@ static void write_film(struct job *job)
 	dtn_say("%llu frames of %llux%llu pixels", (unsigned long long)job->frames,
 		(unsigned long long)g->picture_width, (unsigned long long)g->picture_height);
 	dtn_output_commit(&job->out);
-	free(text);
 	free(row);
 }
 
@@ -343,6 +304,8 @@ int main(int argc, char **argv)
 		take_segment(&job);
 	if (job.grid.images == 0)
 		dtn_die(DTN_INPUT, "%s: no images", dtn_reader_name(job.in));
+	if (!job.each)
+		say(&job);
 	if (job.animate)
 		write_film(&job);
 	else if (!job.each)
