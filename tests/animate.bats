@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# dtn-png --animate: every pixel of every frame, by a reader of its own; who refuses what
+# dtn-png --animate and --frames: every pixel of every frame, by a reader of its own; who refuses what
 
 load common
 
@@ -167,6 +167,76 @@ chromium_sees() {
 	unapng c.png > c
 }
 
+# frame K: the rows of frame K of what unapng prints
+frame() { awk -v k="$1" '/^frame/ { n++; next } n == k + 1'; }
+
+@test "--frames: a file for each frame, which is that of the animation" {
+	local f options
+	stream -n 15 -s 4x3x1 -b 4 -m sample.frames=3 > s
+	dtn-png --frames d s > out
+	[ ! -s out ]
+	same files "$(printf '%08d.png\n' 0 1 2)" "$(ls -A d)"
+	same mode "$(stat -c %a out)" "$(stat -c %a d/00000000.png)"
+	for f in 0 1 2; do
+		same "size of $f" "17 14 1" "$(unpng d/0000000$f.png | head -n 1)"
+		expected 4 3 1 5 3 3 1 2 1/12 | frame $f | diff - <(unpng d/0000000$f.png | tail -n +2)
+	done
+	stream -n 20 -s 3x5x3 -b 7 -m noise.frames=5 > t
+	for options in "--scale 2 --pad 1 --columns 3" "--field image,image --columns 1 --pad 0"; do
+		# shellcheck disable=SC2086
+		dtn-png --animate $options t | unapng /dev/stdin > a
+		# shellcheck disable=SC2086
+		dtn-png --frames d $options t
+		for f in 0 1 2 3 4; do
+			frame $f < a | diff - <(unpng d/0000000$f.png | tail -n +2)
+		done
+	done
+	same "over the old ones, more" 5 "$(ls d | wc -l)"
+}
+
+@test "--frames: what each file says of itself; several segments" {
+	stream -n 6 -s 4x4x1 -m sample.frames=3 -m sample.seed=7 -c dtn-load > a
+	stream -n 6 -s 4x4x1 -m sample.frames=3 -m sample.seed=8 > b
+	dtn-png --frames d --columns 1 a
+	for f in 0 1 2; do
+		unpng -t d/0000000$f.png > t
+		grep -x 'sample.frames=3' t
+		grep -x 'sample.seed=7' t
+		same commands "$(printf 'dtn.commands=stream\ndtn-png --columns 1')" "$(grep -A 1 '^dtn.commands=' t)"
+	done
+	dtn-png --frames d --columns 1 --pad 0 a b
+	same "size of all" "4 16 1" "$(unpng d/00000002.png | head -n 1)"
+	absent sample.seed <(unpng -t d/00000002.png)
+	dtn-png --frames d --no-prov a
+	same "nothing said" "" "$(unpng -t d/00000001.png)"
+}
+
+@test "--frames: what it cannot show, and where" {
+	local n size
+	stream -n 6 -s 4x4x1 > s
+	stream -n 6 -s 4x4x1 -m sample.frames=3 > a
+	stream -n 6 -s 4x4x1 -m sample.frames=2 > b
+	stream -n 5 -s 4x4x1 -m sample.frames=3 > c
+	fails 3 '^dtn-png: s: still images: --frames wants trajectories \(dtn-sample --trace\)$' dtn-png --frames d s
+	fails 3 '^dtn-png: b: trajectories of 2 frames, expected 3$' dtn-png --frames d a b
+	fails 3 '^dtn-png: b: trajectories of 2 frames, expected 3$' dtn-png --columns 6 --frames d a b
+	fails 3 '^dtn-png: c: trajectories of 3 frames are not whole$' dtn-png --frames d c
+	fails 3 '^dtn-png: a: image too large' dtn-png --frames d --pad 0 --max-pixels 31 a
+	size=$(wc -c < a)
+	for ((n = 0; n < size; n += 97)); do
+		head -c $n a > t
+		fails 3 'truncated|empty input' dtn-png --frames d t
+	done
+	same "files of all these" "" "$(ls -A d)"
+	dtn-png --frames d --pad 0 --max-pixels 32 --columns 1 a
+	fails 2 '^dtn-png: --each, --frames and --animate exclude each other$' dtn-png --each d --frames e a
+	fails 2 '^dtn-png: --each, --frames and --animate exclude each other$' dtn-png --frames d --animate a
+	fails 2 '^dtn-png: --frames and -o exclude each other$' dtn-png --frames d -o e a
+	fails 2 '^dtn-png: --fps is for --animate$' dtn-png --frames d --fps 3 a
+	fails 1 '^dtn-png: s/00000000.png: Not a directory$' dtn-png --frames s a
+	fails 1 '^dtn-png: no/where: No such file or directory$' dtn-png --frames no/where a
+}
+
 @test "what is no trajectory, and trajectories that do not fit" {
 	stream -n 6 -s 4x4x1 > s
 	fails 3 '^dtn-png: s: still images: --animate wants trajectories \(dtn-sample --trace\)$' dtn-png --animate s
@@ -225,7 +295,10 @@ chromium_sees() {
 	dtn-png --animate --columns 5 --pad 0 s > a.png
 	unapng a.png > a
 	same size "40 8 1 4 0" "$(head -n 1 a)"
+	dtn-sample -n 5 --steps 6 --trace-at 999,499 m | dtn-png --frames d --columns 5 --pad 0
+	same files 3 "$(ls d | wc -l)"
 	# the last frame is what it makes without a trace
 	dtn-sample -n 5 --steps 6 m | dtn-png --columns 5 --pad 0 > last.png
 	tail -n 8 a | diff - <(unpng last.png | tail -n 8)
+	cmp <(unpng d/00000002.png) <(unpng last.png)
 }
