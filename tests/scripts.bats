@@ -204,8 +204,14 @@ said_of() { dtn-info --json "$2" | jq -r ".meta[\"$1\"]"; }
 	for kind in linear cosine; do
 		dtn-schedule -T 40 --schedule $kind | "$ROOT/scripts/plot-schedule" - $kind.png
 		drawn $kind.png
+		dtn-schedule -T 40 --schedule $kind > table
+		"$ROOT/scripts/plot-schedule" --beta table beta-$kind.png
+		shows "1000 350 3" beta-$kind.png
+		drawn beta-$kind.png
 	done
+	shows "1000 700 3" linear.png
 	run ! cmp -s linear.png cosine.png
+	run ! cmp -s beta-linear.png beta-cosine.png
 	stream -n 20 -s 8x8x1 -c dtn-load > s.dtn
 	# shellcheck disable=SC2086
 	dtn-train $TINY -b 4 --steps 9 --val 0.2 --val-every 3 --log log -o m.dtn s.dtn
