@@ -24,7 +24,8 @@ setup_file() {
 }
 
 # Scripts run what was built beside them: here programs that obey every option and end soon, because more
-# options follow.  Networks are as wide as the scripts say in the long tests only.
+# options follow.  Networks are as wide as the scripts say in the long tests only.  Where there is a
+# picture for each of a thousand steps, it has one image.
 make_programs() {
 	local program
 	mkdir -p build/opt/bin
@@ -43,6 +44,8 @@ make_programs() {
 	END
 	cat > build/opt/bin/dtn-sample <<-END
 	#!/bin/sh
+	case " \$* " in *" --trace-at "*) echo "\$*" > sampled; set -- "\$@" --trace-at 999,666,332 ;; esac
+	case " \$* " in *" --trace 1001 "*) set -- "\$@" -n 1 ;; esac
 	exec "$BIN/dtn-sample" "\$@" --steps 3
 	END
 	chmod +x build/opt/bin/dtn-train build/opt/bin/dtn-sample
@@ -81,13 +84,16 @@ said_of() { dtn-info --json "$2" | jq -r ".meta[\"$1\"]"; }
 # --- pipelines ----------------------------------------------------------------------------------------
 
 @test "mnist" {
-	local form
+	local form side
 	for form in "${FORMS[@]}"; do
 		# shellcheck disable=SC2086
 		script mnist $form "$DATA/digits"
 		same "rows of the log" 5 "$(wc -l < mnist.tsv)"
-		shows "582 582 1" mnist.png
+		side=$((${#form} ? 582 : 60))
+		shows "$side $side 1" mnist.png
 		shows "582 582 1" mnist-x0.png
+		same "pictures on the way" $((1000 / (${#form} ? 10 : 1) + 1)) "$(ls mnist-x0 | wc -l)"
+		cmp mnist.png "mnist-x0/$(ls mnist-x0 | tail -n 1)"
 		drawn mnist-loss.png
 	done
 }
@@ -114,11 +120,16 @@ said_of() { dtn-info --json "$2" | jq -r ".meta[\"$1\"]"; }
 @test "stanford-cars" {
 	script stanford-cars "$DATA/cars"
 	shows "464 332 3" stanford-noise.png
+	shows "926 332 3" stanford-beside.png
 	script stanford-cars --quick "$DATA/cars"
 	shows "240 172 3" stanford-noise.png
-	shows "308 274 3" stanford-trace.png
+	shows "478 172 3" stanford-beside.png
+	same "pictures on the way" "$(printf '%08d.png\n' 0 1 2 3 4 5 6 7 8)" "$(ls stanford-frames)"
+	shows "138 70 3" stanford-frames/00000000.png
 	shows "138 70 3" stanford.png
+	run ! cmp -s stanford-frames/00000000.png stanford.png
 	drawn stanford-schedule.png
+	drawn stanford-beta.png
 	drawn stanford-loss.png
 }
 
@@ -131,6 +142,12 @@ said_of() { dtn-info --json "$2" | jq -r ".meta[\"$1\"]"; }
 		same "of them to train on" 9 "$(dtn-info --json cifar-train.dtn | jq .samples)"
 		shows "332 332 3" cifar-ddpm.png
 		shows "332 332 3" cifar-ddim.png
+		same "moving" "266 266 3 4 0" "$("$TOOLS/unapng" cifar.png | head -n 1)"
+		# the steps that the script asks for, and no others
+		eval "set -- $(sed 's/-n 16/-n 1/; s/cifar.dtn/tiny.dtn/' sampled)"
+		"$TOOLS/model" tiny.dtn ddpm.steps=1000
+		dtn-sample "$@" > s
+		same "frames" 11 "$(dtn-info --json s | jq .samples)"
 		drawn cifar-loss.png
 		drawn cifar-bins.png
 	done
