@@ -3,33 +3,53 @@
 
 struct factors {
 	const float *a, *b;
-	size_t ar, ai, bi, step;
+	size_t ar, ai, step;
 	float *out;
 	bool add;
 };
 
-/* `rows` is a constant wherever this is inlined, so that all sums are in registers. */
-static inline __attribute__((always_inline)) void product(const int rows, int n,
-							  const struct factors *f)
+#define INLINE inline __attribute__((always_inline))
+
+/* What one row of the panel adds.  Factors of the next one must not be loaded before its end: there
+ * are no registers left for them. */
+static INLINE void add_row(const int rows, vec *left, vec *right, const float *a, size_t ar,
+			   const float *b)
+{
+	vec b0 = load(b), b1 = load(b + VL);
+
+#pragma GCC unroll 12
+	for (int r = 0; r < rows; r++) {
+		left[r] += a[r * ar] * b0;
+		right[r] += a[r * ar] * b1;
+	}
+	__asm__ volatile("" ::: "memory");
+}
+
+/* `rows` is a constant wherever this is inlined, so that all sums are in registers.  Four rows of
+ * the panel at a time: where the core is shared with another thread, every instruction between the
+ * multiplications costs some of them. */
+static INLINE void product(const int rows, int n, const struct factors *f)
 {
 	const float *a = f->a, *b = f->b;
-	size_t ar = f->ar, ai = f->ai, bi = f->bi, step = f->step;
+	size_t ar = f->ar, ai = f->ai, step = f->step;
 	vec left[ROWS], right[ROWS];
+	int i = 0;
 
 #pragma GCC unroll 12
 	for (int r = 0; r < rows; r++) {
 		left[r] = f->add ? load(f->out + r * step) : (vec){ 0 };
 		right[r] = f->add ? load(f->out + r * step + VL) : (vec){ 0 };
 	}
-	for (int i = 0; i < n; i++, a += ai, b += bi) {
-		vec b0 = load(b), b1 = load(b + VL);
-
-#pragma GCC unroll 12
-		for (int r = 0; r < rows; r++) {
-			left[r] += a[r * ar] * b0;
-			right[r] += a[r * ar] * b1;
-		}
+#ifdef __FMA__
+	for (; i + 4 <= n; i += 4, a += ai, b += 4 * PW) {
+		add_row(rows, left, right, a, ar, b);
+		add_row(rows, left, right, a += ai, ar, b + PW);
+		add_row(rows, left, right, a += ai, ar, b + 2 * PW);
+		add_row(rows, left, right, a += ai, ar, b + 3 * PW);
 	}
+#endif
+	for (; i < n; i++, a += ai, b += PW)
+		add_row(rows, left, right, a, ar, b);
 #pragma GCC unroll 12
 	for (int r = 0; r < rows; r++) {
 		store(f->out + r * step, left[r]);
@@ -58,12 +78,12 @@ static void some_rows(int rows, int n, const struct factors *f)
 }
 
 /* In parts that differ by one row at most: few rows at a time leave the multipliers waiting. */
-void CPU(products)(int rows, int n, const float *a, size_t ar, size_t ai, const float *b, size_t bi,
+void CPU(products)(int rows, int n, const float *a, size_t ar, size_t ai, const float *b,
 		   float *out, size_t step, bool add)
 {
 	for (int parts = (rows + ROWS - 1) / ROWS; parts > 0; parts--) {
 		int some = (rows + parts - 1) / parts;
-		struct factors f = { a, b, ar, ai, bi, step, out, add };
+		struct factors f = { a, b, ar, ai, step, out, add };
 
 		some_rows(some, n, &f);
 		rows -= some;

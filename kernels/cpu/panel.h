@@ -49,9 +49,8 @@ static inline void transpose(float *out, size_t out_step, const float *in, size_
 	*(quad *)(out + 3 * out_step) = __builtin_shufflevector(AB, CD, 2, 3, 6, 7);
 }
 
-/* out [rows][PW], rows `step` apart, = sum over i < n of a[r*ar + i*ai] * b[i*bi + 0 .. PW-1], or
- * += . */
-void CPU(products)(int rows, int n, const float *a, size_t ar, size_t ai, const float *b, size_t bi,
+/* out [rows][PW], rows `step` apart, = or += sum over i < n of a[r*ar + i*ai] * b[i][0 .. PW-1]. */
+void CPU(products)(int rows, int n, const float *a, size_t ar, size_t ai, const float *b,
 		   float *out, size_t step, bool add);
 
 static inline size_t round_up(size_t n, size_t to)

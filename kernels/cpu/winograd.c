@@ -215,7 +215,7 @@ static void multiply(const struct winograd *s, float *m, const float *v, const f
 
 	for (int i = 0; i < ALL; i++, m += m_apart, v += v_apart, u += u_apart)
 		for (int p = 0; p < P; p += PW)
-			CPU(products)(n, s->C, v, C, 1, u + p * C, PW, m + p, (size_t)P, false);
+			CPU(products)(n, s->C, v, C, 1, u + p * C, m + p, (size_t)P, false);
 }
 
 void CPU(winograd_forward)(const struct winograd *s, float *y, const float *x, const float *w,

@@ -123,7 +123,7 @@ static void panel_sum(const struct winograd *s, const struct sizes *z, const str
 	const float *of_dy = o->z + (size_t)i * z->z + (size_t)k * o->n;
 	const float *of_x = o->v + (size_t)i * z->v + (size_t)c * o->n;
 
-	CPU(products)(rows, o->n, of_dy, 1, KB, of_x, PW, sum, PW, o->add);
+	CPU(products)(rows, o->n, of_dy, 1, KB, of_x, sum, PW, o->add);
 }
 
 /* dw of inputs c .. c+VL-1 and one output, from to [9][VL]: [VL][9] */
