@@ -19,6 +19,7 @@
 
 enum {
 	MOST_SCANS = 200,       /* a progressive file has about ten; a bomb has thousands */
+	AT_A_TIME = 4,          /* rows; libjpeg makes one, two or four in one go */
 	EOI = 0xd9
 };
 
@@ -263,11 +264,19 @@ static bool read_rows(struct dtn_jpeg *j, struct dtn_rows rows)
 		j->row_room = bytes;
 	}
 	while (j->codec.output_scanline < j->codec.output_height) {
-		JSAMPROW row = rows.whole ? rows.whole + j->codec.output_scanline * bytes :
-			       j->row + DTN_ASKEW;
-		jpeg_read_scanlines(&j->codec, &row, 1);
-		if (!rows.whole)
-			rows.row(rows.arg, row);
+		JSAMPROW row[AT_A_TIME] = { j->row + DTN_ASKEW };
+		unsigned n = j->codec.output_height - j->codec.output_scanline;
+
+		if (!rows.whole) {
+			jpeg_read_scanlines(&j->codec, row, 1);
+			rows.row(rows.arg, row[0]);
+			continue;
+		}
+		if (n > AT_A_TIME)
+			n = AT_A_TIME;
+		for (unsigned i = 0; i < n; i++)
+			row[i] = rows.whole + (j->codec.output_scanline + i) * bytes;
+		jpeg_read_scanlines(&j->codec, row, n);
 	}
 	jpeg_finish_decompress(&j->codec);
 	return true;
