@@ -9,24 +9,30 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BUFFER = 64 * 1024 };
+enum { BUFFER = 64 * 1024, BRIEF = 4096 };
 
-void dtn_bytes_begin(struct dtn_bytes *s, int fd)
+void dtn_bytes_begin(struct dtn_bytes *s, int fd, bool brief)
 {
-	struct stat status;
-
 	if (!s->buffer)
 		s->buffer = dtn_alloc(BUFFER, 1);
 	s->fd = fd;
-	s->size = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) ? (uint64_t)status.st_size : 0;
+	s->first = brief ? BRIEF : BUFFER;
 	s->offset = 0;
 	s->start = s->end = 0;
 	s->error = 0;
 }
 
+uint64_t dtn_bytes_size(const struct dtn_bytes *s)
+{
+	struct stat status;
+
+	return fstat(s->fd, &status) == 0 && S_ISREG(status.st_mode) ? (uint64_t)status.st_size : 0;
+}
+
 /* Append to the buffer; the bytes not yet taken are moved to its front. */
 static void more(struct dtn_bytes *s)
 {
+	size_t most = s->offset == 0 ? s->first : BUFFER;
 	ssize_t got;
 
 	if (s->error)
@@ -35,7 +41,7 @@ static void more(struct dtn_bytes *s)
 	s->end -= s->start;
 	s->start = 0;
 	do
-		got = pread(s->fd, s->buffer + s->end, BUFFER - s->end, (off_t)s->offset);
+		got = pread(s->fd, s->buffer + s->end, most - s->end, (off_t)s->offset);
 	while (got < 0 && errno == EINTR);
 	if (got < 0)
 		s->error = errno;

@@ -100,15 +100,15 @@ static bool not_an_image(struct dtn_bytes *s, const char *format, size_t n,
 }
 
 /* The header of whatever it is.  Afterwards the decoder waits for rows or for being abandoned. */
-static bool begin(struct dtn_decoder *d, int fd, struct dtn_picture *picture, bool *jpeg,
-		  struct dtn_fault *fault)
+static bool begin(struct dtn_decoder *d, int fd, bool brief, struct dtn_picture *picture,
+		  bool *jpeg, struct dtn_fault *fault)
 {
 	uint8_t first[16];
 	const char *format;
 	size_t n;
 
 	fault->status = DTN_OK;
-	dtn_bytes_begin(&d->source, fd);
+	dtn_bytes_begin(&d->source, fd, brief);
 	n = dtn_bytes_peek(&d->source, first, sizeof(first));
 	format = dtn_image_format(first, n);
 	*jpeg = format && strcmp(format, "JPEG") == 0;
@@ -149,7 +149,7 @@ bool dtn_decode_header(struct dtn_decoder *d, int fd, struct dtn_seen *seen,
 	struct dtn_picture p;
 	bool jpeg, turned;
 
-	if (!begin(d, fd, &p, &jpeg, fault))
+	if (!begin(d, fd, true, &p, &jpeg, fault))
 		return false;
 	abandon(d, jpeg);
 	if (too_large(d, &p, fault))
@@ -227,7 +227,7 @@ bool dtn_decode(struct dtn_decoder *d, int fd, const struct dtn_wanted *wanted, 
 	bool jpeg, good;
 	int by = 1;
 
-	if (!begin(d, fd, &p, &jpeg, fault))
+	if (!begin(d, fd, false, &p, &jpeg, fault))
 		return false;
 	if (too_large(d, &p, fault)) {
 		abandon(d, jpeg);

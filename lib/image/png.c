@@ -87,9 +87,9 @@ static bool begin(struct dtn_png *p)
  * hold is refused before any memory is taken for it. */
 static bool too_short(const struct dtn_png *p)
 {
-	uint64_t row = png_get_rowbytes(p->png, p->info);
+	uint64_t row = png_get_rowbytes(p->png, p->info), size = dtn_bytes_size(p->source);
 
-	return p->source->size > 0 && row * p->height / 1032 > p->source->size;
+	return size > 0 && row * p->height / 1032 > size;
 }
 
 static enum dtn_pixel pixel_kind(int channels)

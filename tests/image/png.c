@@ -41,7 +41,7 @@ static bool digest(struct dtn_png *png, const char *path, char hex[65], struct d
 	if (fd < 0)
 		dtn_die(DTN_ENV, "%s:", path);
 	fault->status = DTN_OK;
-	dtn_bytes_begin(&source, fd);
+	dtn_bytes_begin(&source, fd, false);
 	good = dtn_png_header(png, &source, &picture, fault);
 	if (good && (uint64_t)picture.width * picture.height > 1 << 26) {
 		dtn_png_abandon(png);
