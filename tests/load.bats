@@ -141,6 +141,30 @@ dims() { dtn-info --json "$1" | tr -d ' \n' | grep -oE '"name":"image"[^}]*' | g
 	done
 }
 
+@test "headers of any length are read, to learn sizes and to decode" {
+	local n
+	mkdir d
+	picture jpeg -s 24x16 > a.jpg
+	picture jpeg -s 24x16 -o 6 > b.jpg
+	dtn-load a.jpg > expected
+	for n in 4000 4084 4096 30000 65533; do
+		# two segments of n bytes for other programs before what is ours
+		for f in a b; do
+			(head -c 2 $f.jpg
+			 for _ in 1 2; do
+				# shellcheck disable=SC2059
+				printf "\\xff\\xe5$(printf '\\x%x\\x%x' $((n >> 8)) $((n & 255)))"
+				head -c $((n - 2)) /dev/zero
+			 done
+			 tail -c +3 $f.jpg) > d/$f.jpg
+		done
+		dtn-load d/a.jpg > s
+		same "pixels after $n" "$(pixels expected)" "$(pixels s)"
+		fails 0 '^dtn-load: images differ in size' dtn-load -o s d
+		same "sizes after $n" '[2,64,64,3]' "$(dims s)"
+	done
+}
+
 # Values that JPEG has changed a little.
 near() { awk '{ for (i = 1; i <= NF; i++) $i = $i < 12 ? 0 : $i > 243 ? 255 : $i; print }'; }
 
