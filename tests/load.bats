@@ -142,7 +142,7 @@ dims() { dtn-info --json "$1" | tr -d ' \n' | grep -oE '"name":"image"[^}]*' | g
 }
 
 @test "headers of any length are read, to learn sizes and to decode" {
-	local n
+	local n f
 	mkdir d
 	picture jpeg -s 24x16 > a.jpg
 	picture jpeg -s 24x16 -o 6 > b.jpg
