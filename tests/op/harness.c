@@ -398,6 +398,70 @@ static void check_backward(struct trial *t, struct dtn_call *call)
 	check_added(t, call);
 }
 
+/* --- what is no number ------------------------------------------------------------------------ */
+
+/* The first n elements become NaN. */
+static void poison(struct trial *t, void *at, const struct dtn_node *x, size_t n)
+{
+	double *nan = malloc(n * sizeof(*nan));
+	struct dtn_node some = { .type = x->type, .shape = { 1, { (int)n } } };
+
+	for (size_t j = 0; j < n; j++)
+		nan[j] = NAN;
+	put_values(t, at, &some, nan);
+	free(nan);
+}
+
+static bool all_finite(struct trial *t, const void *at, const struct dtn_node *x)
+{
+	void *got = get(t, at, bytes(x));
+	bool finite = true;
+
+	for (size_t j = 0; j < count(x); j++)
+		finite &= isfinite(read_value(got, j, x->type));
+	free(got);
+	return finite;
+}
+
+static void repack(struct trial *t, struct dtn_call *call)
+{
+	if (call->packed)
+		t->kernel->pack(call, (void *)call->packed);
+}
+
+/* A NaN must never be lost on its way to the loss, or from there to a gradient: a step that went
+ * wrong is known by them.  One element is NaN, or all where one may have no effect: it is dropped,
+ * or a weight of what lies outside the image. */
+static void check_no_number(struct trial *t, struct dtn_call *call)
+{
+	bool one = t->c->op != DTN_OP_dropout, lost = true;
+	void *dx[DTN_INPUTS];
+
+	for (int i = 0; i < DTN_INPUTS; i++) {
+		if (!t->in[i] || t->in[i]->type == DTN_I32)
+			continue;
+		poison(t, t->raw[i], t->in[i],
+		       one && t->c->in[i].kind != 'w' ? 1 : count(t->in[i]));
+		repack(t, call);
+		t->kernel->forward(call);
+		if (!t->failed && all_finite(t, call->out, t->y))
+			t->failed = "an input that is no number leaves no trace";
+		put_values(t, t->raw[i], t->in[i], t->x[i]);
+		repack(t, call);
+	}
+	t->kernel->forward(call);
+	if (t->c->sampling || t->c->op == DTN_OP_timestep)
+		return;
+	poison(t, t->raw_dout, t->y, one ? 1 : count(t->y));
+	backward(t, call, -1, 0, NULL, dx);
+	for (int i = 0; i < DTN_INPUTS; i++)
+		lost &= !dx[i] || all_finite(t, dx[i], t->in[i]);
+	if (!t->failed && lost)
+		t->failed = "a gradient that is no number leaves no trace";
+	drop(t, dx);
+	put_values(t, t->raw_dout, t->y, t->dout);
+}
+
 /* --- a trial ---------------------------------------------------------------------------------- */
 
 int op_id(const struct op_case *c)
@@ -451,6 +515,7 @@ static void check(struct trial *t)
 		t->failed = "backward changes the result";
 	free(kept);
 	free(left);
+	check_no_number(t, &call);
 	end(t, &call);
 	end(t, &other);
 }

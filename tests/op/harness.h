@@ -9,7 +9,8 @@
  *   - that gradients are added where asked, and written over garbage where not;
  *   - that nothing depends on what lies in outputs, saved and scratch memory (NaN first);
  *   - that two runs give the same bits, inputs stay as they are, and nothing outside a buffer is
- * written.
+ *     written;
+ *   - that a NaN in an input or in the gradient of the result is not lost.
  */
 #ifndef DTN_TESTS_HARNESS_H
 #define DTN_TESTS_HARNESS_H
