@@ -107,6 +107,35 @@ static void one(const struct dtn_unet *u, int N, bool training, int type, const 
 	dtn_graph_release(&g);
 }
 
+/* Heads, the kind of attention and dropout, which the shapes of the weights do not tell. */
+static bool as_configured(struct dtn_unet u, enum dtn_attention_kind kind)
+{
+	struct dtn_graph g;
+	int softmax = 0, linear = 0, blocks = 0;
+	bool good = true;
+
+	u.attention = kind;
+	build(&g, &u, 1, false, DTN_F32);
+	for (dtn_id i = 0; i < g.n; i++) {
+		const struct dtn_node *y = &g.node[i];
+		const char *name = strrchr(y->name, '.');
+
+		softmax += y->op == DTN_OP_attention;
+		linear += y->op == DTN_OP_linear_attention;
+		if (y->op == DTN_OP_attention || y->op == DTN_OP_linear_attention)
+			good &= y->attr.attention.heads == u.heads;
+		if (y->op != DTN_OP_conv || !name || strcmp(name, ".conv2"))
+			continue;
+		blocks++;
+		good &= g.node[y->in[0]].op == DTN_OP_dropout &&
+			g.node[y->in[0]].attr.dropout.rate == u.dropout;
+	}
+	dtn_graph_release(&g);
+	/* one block a level down, two up, two in the middle; attention at two levels */
+	return good && blocks == 3 * u.levels + 2 && softmax + linear == 3 * u.attns + 1 &&
+	       softmax == (kind == DTN_LINEAR_ATTENTION ? 1 : 3 * u.attns + 1);
+}
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(a, b);
@@ -165,6 +194,8 @@ int main(void)
 	one(&cifar, 128, false, DTN_F32, "cifar-sample", 1.001);
 	one(&odd, 3, true, DTN_BF16, "odd-train", 1.1);
 	one(&odd, 3, false, DTN_BF16, "odd-sample", 1.1);
+	check(as_configured(odd, DTN_SOFTMAX_ATTENTION) && as_configured(odd, DTN_LINEAR_ATTENTION),
+	      "heads, kinds of attention and dropout are where they should be", "odd");
 	check(dtn_unet_parameters(&cifar) == 35746307, "35,746,307 parameters", "cifar");
 	check(dtn_unet_parameters(&small) == 1539329, "1,539,329 parameters", "28x28x1");
 	check(dtn_unet_parameters(&medium) == 8952067, "8,952,067 parameters", "32x32x3");

@@ -140,10 +140,11 @@ static bool even(const float *w, size_t n, double bound)
 	return fabs(sqrt(3 * sum / (double)n) / bound - 1) < 4 / sqrt((double)n);
 }
 
-/* Weights and biases of products begin within 1/sqrt(fan_in), and none with zeros. */
+/* Weights and biases of products begin within 1/sqrt(fan_in), and none with zeros.  A bias has the
+ * number after its weights'. */
 static void initial_weights(const struct dtn_backend *cpu)
 {
-	bool good = true;
+	bool weights = true, biases = true;
 	int products = 0;
 	struct job j;
 
@@ -151,14 +152,17 @@ static void initial_weights(const struct dtn_backend *cpu)
 	for (dtn_id i = 0; i < j.graph.n; i++) {
 		const struct dtn_node *x = &j.graph.node[i];
 		size_t n = dtn_shape_count(x->shape);
+		double bound;
 
 		if (x->op != DTN_OP_PARAM || x->shape.rank < 2)
 			continue;
 		products++;
-		good = good && even(j.net.param + x->param, n,
-				    sqrt((double)x->shape.dim[0] / (double)n));
+		bound = sqrt((double)x->shape.dim[0] / (double)n);
+		weights &= even(j.net.param + x->param, n, bound);
+		biases &= even(j.net.param + x[1].param, dtn_shape_count(x[1].shape), bound);
 	}
-	check(good && products > 20, "weights begin as large as they should", "init");
+	check(weights && products > 20, "weights begin as large as they should", "init");
+	check(biases, "biases begin as large as they should", "init");
 	done(&j);
 }
 
