@@ -1,102 +1,11 @@
 /* step.c -- the loss and the gradient of a step are those of the paper, and nothing else
  * matters. */
-#include "lib/train/step.h"
+#include "tests/train/trainer.h"
 
 #include "lib/diffusion/noise.h"
 #include "lib/machine.h"
-#include "lib/output.h"
 #include "lib/rng.h"
 #include "lib/train/memory.h"
-#include "lib/train/validate.h"
-#include "tests/check.h"
-
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-/* A size that the network must pad. */
-enum { H = 7, W = 6, C = 2, BYTES = H * W * C, N = 23, T = 100, CLASSES = 3 };
-
-static char path[] = "/tmp/dtn-step-XXXXXX";
-static uint8_t pixels[N * BYTES];
-static struct dtn_data data;
-
-static void make_data(void)
-{
-	uint64_t dim[] = { N, H, W, C };
-	struct dtn_tensor t[] = { dtn_tensor("image", DTN_IMAGE, DTN_U8, true, 4, dim),
-				  dtn_tensor("label", DTN_LABEL, DTN_I32, true, 1, dim) };
-	struct dtn_record r = { .samples = N, .tensors = 2, .tensor = t };
-	int32_t label[N];
-	const void *tensors[] = { pixels, label };
-	struct dtn_meta meta = { 0 };
-	struct dtn_prov prov = { 0 };
-	char *operand[] = { path };
-	struct dtn_output out;
-	struct dtn_writer *w;
-
-	for (int i = 0; i < N * BYTES; i++)
-		pixels[i] = (uint8_t)(i * 37 + i / BYTES * 11);
-	for (int i = 0; i < N; i++)
-		label[i] = i == 7 ? DTN_NO_CLASS : i % CLASSES;
-	dtn_output_open(&out, path, false);
-	w = dtn_writer_open(&out, 1);
-	dtn_write_segment(w, DTN_SAMPLES, &meta, &prov);
-	dtn_write_record(w, &r, tensors);
-	dtn_write_end(w);
-	dtn_writer_close(w);
-	dtn_output_commit(&out);
-	dtn_data_open(&data, 1, operand, UINT64_MAX);
-	dtn_data_classes(&data, NULL);
-	dtn_data_load(&data, NULL, NULL);
-}
-
-static struct dtn_settings settings(void)
-{
-	struct dtn_settings s;
-
-	dtn_settings_default(&s);
-	s.unet = (struct dtn_unet){ H, W, C, 8, 2, { 1, 2 }, 1, 0, { 0 }, 1, .groups = 4 };
-	s.schedule = (struct dtn_schedule_config){ .steps = T, .kind = DTN_COSINE };
-	s.batch = 5;
-	s.seed = 11;
-	s.warmup = 0;
-	return s;
-}
-
-static struct dtn_trainer *begin(const struct dtn_settings *s, int workers)
-{
-	struct dtn_trainer *r = dtn_alloc(1, sizeof(*r));
-
-	dtn_trainer_init(r, s, &data, dtn_cpu(NULL), DTN_F32, workers);
-	dtn_trainer_start(r);
-	return r;
-}
-
-/* A network that says 0 of everything. */
-static struct dtn_trainer *begin_silent(const struct dtn_settings *s, int workers)
-{
-	struct dtn_trainer *r = begin(s, workers);
-
-	for (dtn_id i = 0; i < r->graph.graph.n; i++) {
-		const struct dtn_node *x = &r->graph.graph.node[i];
-
-		if (x->op == DTN_OP_PARAM && !strncmp(x->name, "conv_out.", 9))
-			memset(r->net.param + x->param, 0,
-			       dtn_shape_count(x->shape) * sizeof(float));
-	}
-	dtn_optim_start(&r->optim);
-	dtn_trainer_ready(r);
-	return r;
-}
-
-static void end(struct dtn_trainer *r)
-{
-	dtn_trainer_release(r);
-	free(r);
-}
 
 /* --- memory ---------------------------------------------------------------------------------- */
 
@@ -118,27 +27,6 @@ static void memory_beside(void)
 
 /* --- the loss -------------------------------------------------------------------------------- */
 
-/* The cosine schedule [Nichol & Dhariwal 2021, eq. 17], betas clipped at 0.999. */
-static double alpha_bar(int t)
-{
-	const double pi = acos(-1);
-	double product = 1;
-
-	for (int i = 0; i <= t; i++) {
-		double a = cos(((i + 1.0) / T + 0.008) / 1.008 * pi / 2);
-		double b = cos(((double)i / T + 0.008) / 1.008 * pi / 2);
-		product *= 1 - fmin(1 - a * a / (b * b), 0.999);
-	}
-	return product;
-}
-
-static double min_snr(enum dtn_predict predict, double snr)
-{
-	double least = fmin(snr, 5);
-
-	return predict == DTN_X0 ? least : predict == DTN_EPS ? least / snr : least / (snr + 1);
-}
-
 static double distance(enum dtn_loss_kind kind, double d)
 {
 	if (kind == DTN_L2)
@@ -154,13 +42,14 @@ static double first_loss(const struct dtn_settings *s, const uint32_t *image)
 	double sum = 0;
 
 	for (int p = 0; p < s->batch; p++) {
+		bool mirror = dtn_mirrored(s, (uint64_t)p);
 		float eps[BYTES];
 		int t = dtn_timestep_of(s->seed, (uint64_t)p, T);
 		double ab = alpha_bar(t), image_loss = 0;
 
 		dtn_rng_normal(dtn_rng(s->seed, DTN_RNG_NOISE, (uint64_t)p, 0), eps, BYTES);
 		for (int i = 0; i < BYTES; i++) {
-			double x0 = pixels[image[p] * BYTES + i] / 127.5 - 1;
+			double x0 = shown(image[p], mirror, i);
 			double v = sqrt(ab) * eps[i] - sqrt(1 - ab) * x0;
 			double target = s->predict == DTN_EPS  ? eps[i]
 					: s->predict == DTN_X0 ? x0
@@ -189,6 +78,7 @@ static void loss_by_formula(void)
 		s.predict = (enum dtn_predict)(i % 3);
 		s.loss = (enum dtn_loss_kind)(i / 3 % 3);
 		s.weight = i / 9 ? DTN_MIN_SNR : DTN_WEIGHT_NONE;
+		s.flip = i % 2;         /* with v, a target that is not mirrored is another */
 		r = begin_silent(&s, 1);
 		step = dtn_trainer_step(r, 0);
 		want = first_loss(&s, r->pick);
@@ -220,6 +110,7 @@ static double loss_again(const struct dtn_trainer *r, struct dtn_net *net, struc
 {
 	uint64_t seed = r->settings->seed,
 		 position = (uint64_t)(r->counters.sample - r->images + p);
+	bool mirror = dtn_mirrored(r->settings, position);
 	float eps[BYTES], xt[BYTES];
 	double ab, sum = 0;
 
@@ -228,11 +119,10 @@ static double loss_again(const struct dtn_trainer *r, struct dtn_net *net, struc
 	ab = alpha_bar(q->step);
 	dtn_rng_normal(dtn_rng(seed, DTN_RNG_NOISE, position, 0), eps, BYTES);
 	for (int i = 0; i < BYTES; i++)
-		xt[i] = (float)(sqrt(ab) * (pixels[r->pick[p] * BYTES + i] / 127.5 - 1) +
-				sqrt(1 - ab) * eps[i]);
+		xt[i] = (float)(sqrt(ab) * shown(r->pick[p], mirror, i) + sqrt(1 - ab) * eps[i]);
 	dtn_net_each(net, 1, ask, q);
 	for (int i = 0; i < BYTES; i++) {
-		double x0 = pixels[r->pick[p] * BYTES + i] / 127.5 - 1;
+		double x0 = shown(r->pick[p], mirror, i);
 		double d = q->said[i] - (sqrt(ab) * eps[i] - sqrt(1 - ab) * x0);
 		sum += d * d / BYTES;
 	}
@@ -242,13 +132,16 @@ static double loss_again(const struct dtn_trainer *r, struct dtn_net *net, struc
 static void loss_of_trained(void)
 {
 	struct dtn_settings s = settings();
-	struct dtn_trainer *r = begin(&s, 2);
+	struct dtn_trainer *r;
 	struct dtn_graph g;
 	struct dtn_net net;
 	struct question q;
-	float *before = dtn_alloc(r->graph.graph.params, sizeof(float));
+	float *before;
 	double worst = 0;
 
+	s.flip = true;
+	r = begin(&s, 2);
+	before = dtn_alloc(r->graph.graph.params, sizeof(float));
 	for (int i = 0; i < 30; i++)
 		dtn_trainer_step(r, 0);
 	memcpy(before, r->net.param, r->graph.graph.params * sizeof(float));
@@ -339,77 +232,7 @@ static void gradient_by_differences(enum dtn_weight weight, int classes, const c
 	end(r);
 }
 
-/* --- classes --------------------------------------------------------------------------------- */
-
-/* A class is hidden as often as asked for, and is that of the image otherwise. */
-static void hidden_classes(void)
-{
-	struct dtn_settings s = settings();
-	int hidden = 0, wrong = 0, all = 20000;
-
-	s.unet.classes = CLASSES;
-	s.label_dropout = 0.3;
-	for (int p = 0; p < all; p++) {
-		uint32_t image = (uint32_t)p % N;
-		int32_t label = dtn_class_of(&s, &data, image, (uint64_t)p);
-
-		hidden += label == CLASSES && image != 7;
-		wrong += label != CLASSES && label != (int)image % CLASSES;
-		wrong += label != CLASSES && image == 7;
-	}
-	/* the standard deviation is 63 */
-	check(abs(hidden - (int)(0.3 * all * (N - 1) / N)) < 300, "classes are hidden",
-	      "not as often as asked for");
-	check(wrong == 0, "a class that is not hidden is the image's", "another");
-	s.label_dropout = 0;
-	for (int p = 0; p < all; p++)
-		wrong += dtn_class_of(&s, &data, 1, (uint64_t)p) != 1;
-	s.label_dropout = 1;
-	for (int p = 0; p < all; p++)
-		wrong += dtn_class_of(&s, &data, 1, (uint64_t)p) != CLASSES;
-	check(wrong == 0, "never hidden, and always", "not always");
-}
-
-/* A class is all that tells one image from another where almost nothing else is left of it: with
- * classes the noisy end is learned better. */
-static void classes_matter(void)
-{
-	double last[2];
-
-	for (int k = 0; k < 2; k++) {
-		struct dtn_settings s = settings();
-		struct dtn_trainer *r;
-
-		s.unet.classes = k ? CLASSES : 0;
-		s.label_dropout = 0;
-		s.predict = DTN_X0;
-		s.rate = 3e-3;
-		s.batch = 32;
-		s.schedule = (struct dtn_schedule_config){ .steps = 1, .kind = DTN_CONSTANT,
-			.beta_first = 0.998, .beta_last = 0.998 };
-		r = begin(&s, 2);
-		for (int i = 0; i < 3 * N; i++)         /* three images, one of each class */
-			r->split.train[i % N] = (uint32_t)(i % 3);
-		for (int i = 0; i < 300; i++)
-			last[k] = dtn_trainer_step(r, 0).loss;
-		end(r);
-	}
-	check(last[1] < 0.5 * last[0], "a class tells the network what the image will be",
-	      "it learns as little without");
-	printf("# loss %g without classes, %g with\n", last[0], last[1]);
-}
-
 /* --- what does not matter -------------------------------------------------------------------- */
-
-static bool same_weights(const struct dtn_trainer *a, const struct dtn_trainer *b)
-{
-	size_t bytes = a->graph.graph.params * sizeof(float);
-
-	return memcmp(a->net.param, b->net.param, bytes) == 0 &&
-	       memcmp(a->optim.m, b->optim.m, bytes) == 0 &&
-	       memcmp(a->optim.v, b->optim.v, bytes) == 0 &&
-	       memcmp(a->optim.ema, b->optim.ema, bytes) == 0;
-}
 
 static void accumulation(void)
 {
@@ -458,80 +281,10 @@ static void skipping(void)
 	end(b);
 }
 
-static void validation(void)
-{
-	struct dtn_settings s = settings();
-	struct dtn_trainer *a = begin_silent(&s, 2), *b = begin_silent(&s, 2), *c;
-	struct dtn_validator v;
-	struct dtn_validation first, second;
-	double sum = 0, whole;
-
-	s.held_back = 0.3;
-	c = begin_silent(&s, 3);
-	dtn_validator_init(&v, c, NULL);
-	first = dtn_validate(&v);
-	second = dtn_validate(&v);
-	check(memcmp(&first, &second, sizeof(first)) == 0, "a validation repeats exactly",
-	      "it does not");
-	for (int bin = 0; bin < DTN_BINS; bin++)
-		sum += first.bin[bin] / DTN_BINS;
-	check(fabs(sum - first.loss) < 0.02 * sum, "bins are parts of the whole", "they are not");
-	/* The network is silent: at the noisy end v is -x0, at the clean end eps, whose mean
-	 * square is 1. */
-	check(fabs(first.bin[0] - 1) < 0.1, "the first bin is the clean end",
-	      "its loss is not that of eps");
-	whole = first.loss;
-	for (int i = 0; i < 60; i++)
-		dtn_trainer_step(c, 0);
-	check(dtn_validate(&v).loss < 0.9 * whole,
-	      "training lowers the loss of images it has not seen", "it does not");
-	memcpy(c->optim.ema, a->net.param, c->graph.graph.params * sizeof(float));
-	check(dtn_validate(&v).loss == whole, "averaged weights are validated", "other ones are");
-	dtn_validator_release(&v);
-
-	dtn_validator_init(&v, a, &data);
-	dtn_trainer_step(a, 0);
-	dtn_validate(&v);
-	dtn_trainer_step(a, 0);
-	dtn_validator_release(&v);
-	dtn_trainer_step(b, 0);
-	dtn_trainer_step(b, 0);
-	check(same_weights(a, b), "validation leaves training alone", "weights differ");
-	end(a);
-	end(b);
-	end(c);
-}
-
-/* Any 100 samples in a row hit each tenth of the steps 10 times, within one; and none is out of
- * range. */
-static void spread(void)
-{
-	bool even = true;
-
-	for (uint64_t from = 0; from < 5000; from += 37) {
-		int hits[10] = { 0 };
-
-		for (uint64_t p = from; p < from + 100; p++) {
-			int t = dtn_timestep_of(3, p, 1000);
-
-			even &= t >= 0 && t < 1000;
-			hits[t < 1000 && t >= 0 ? t / 100 : 0]++;
-		}
-		for (int i = 0; i < 10; i++)
-			even &= hits[i] >= 8 && hits[i] <= 12;
-	}
-	check(even, "timesteps are spread evenly over any run of samples", "they bunch");
-	check(dtn_timestep_of(3, 0, 1000) != dtn_timestep_of(4, 0, 1000),
-	      "another seed begins elsewhere", "it does not");
-}
-
 int main(int argc, char **argv)
 {
 	(void)argc;
-	dtn_begin(argv);
-	close(mkstemp(path));
-	make_data();
-	spread();
+	make_data(argv);
 	memory_beside();
 	loss_by_formula();
 	loss_of_trained();
@@ -540,12 +293,8 @@ int main(int argc, char **argv)
 	gradient_by_differences(DTN_MIN_SNR, 0, "weights of the loss weigh the gradient too");
 	gradient_by_differences(DTN_WEIGHT_NONE, CLASSES,
 				"the gradient of the table of classes");
-	hidden_classes();
-	classes_matter();
 	accumulation();
 	skipping();
-	validation();
 	dtn_data_release(&data);
-	unlink(path);
 	return failures > 0;
 }
