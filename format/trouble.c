@@ -83,12 +83,9 @@ _Noreturn void dtn_frame_fail(struct dtn_reader *r, struct dtn_frame *frame)
 		dtn_frame_read(r, frame, DTN_FAIL_BODY, DTN_FAIL_BODY + DTN_FAIL_TEXT);
 	uint32_t status = dtn_get32(body);
 	char *text = dtn_escape((const char *)body + DTN_FAIL_BODY, frame->n - DTN_FAIL_BODY);
-	size_t n = strlen(text);
 
 	if (status < 1 || status > 255 || dtn_get32(body + 4) != 0)
 		DIE_OUTSIDE(r, "malformed FAIL frame");
-	while (n > 0 && text[n - 1] == ':')     /* which would ask dtn_die for an errno of ours */
-		text[--n] = '\0';
 	dtn_die(DTN_INPUT, "%s: upstream failed: %s", r->source.name,
 		*text ? text : "no reason given");
 }

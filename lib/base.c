@@ -109,11 +109,12 @@ void dtn_forget_death(void (*clean)(void *, enum dtn_status, const char *), void
 
 static char *escape(char *to, const char *text, size_t length);
 
-/* The message without its control bytes, and with the reason where it ends in a colon; NULL where
- * memory is short. */
+/* The message without its control bytes, and with the reason where the format ends in a colon; NULL
+ * where memory is short. */
 static char *message(const char *format, va_list args, int error)
 {
 	const char *reason = strerror(error);
+	size_t length = strlen(format);
 	char *raw = NULL, *text, *end;
 	int n = vasprintf(&raw, format, args);
 
@@ -122,7 +123,7 @@ static char *message(const char *format, va_list args, int error)
 	text = malloc(4 * (size_t)n + strlen(reason) + 2);
 	if (text) {
 		end = escape(text, raw, (size_t)n);
-		if (end > text && end[-1] == ':')
+		if (length > 0 && format[length - 1] == ':')
 			sprintf(end, " %s", reason);
 	}
 	free(raw);

@@ -46,7 +46,7 @@ size_t dtn_shape_count(struct dtn_shape);       /* elements; 1 for rank 0 */
 bool dtn_shape_equal(struct dtn_shape, struct dtn_shape);
 const char *dtn_shape_text(struct dtn_shape);   /* "[8,28,28,32]", valid for the next 8 calls */
 
-/* Say why on stderr, as "program: MESSAGE", and exit with `status`.  A message that ends with a
+/* Say why on stderr, as "program: MESSAGE", and exit with `status`.  A format that ends with a
  * colon gets the reason in errno appended.  Bytes that are not printable are escaped. */
 #ifdef __GNUC__
 #define DTN_PRINTF(at, first) __attribute__((format(printf, at, first)))

@@ -1,8 +1,13 @@
-/* die.c -- two threads that die at once: one message, and every clean-up made to its end. */
+/* die.c -- how a program dies: what it says, and two threads at once.
+ *
+ * Of two threads that die, one message is printed, and every clean-up is made to its end.
+ */
 #include "lib/base.h"
 #include "tests/check.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,7 +36,21 @@ static _Noreturn void both(void)
 	_exit(0);
 }
 
-int main(void)
+/* The colon is the user's, and no errno is meant. */
+static _Noreturn void colon(void)
+{
+	errno = ENOENT;
+	dtn_die(DTN_ENV, "there is no %s", "class:");
+}
+
+static _Noreturn void reason(void)
+{
+	errno = ENOENT;
+	dtn_die(DTN_ENV, "%s:", "file");
+}
+
+/* What the process said that ran `last` to its end. */
+static void expect(const char *what, void (*last)(void), const char *expected)
 {
 	char said[100] = "";
 	size_t n = 0;
@@ -40,17 +59,28 @@ int main(void)
 	pid_t child;
 
 	if (pipe(end) != 0)
-		return 1;
+		abort();
+	fflush(stdout);
 	child = fork();
 	if (child == 0) {
 		dup2(end[1], 2);
-		both();
+		last();
+		_exit(0);
 	}
 	close(end[1]);
 	while (n < sizeof(said) - 1 && (got = read(end[0], said + n, sizeof(said) - 1 - n)) > 0)
 		n += (size_t)got;
+	close(end[0]);
 	waitpid(child, &status, 0);
-	check(WIFEXITED(status) && WEXITSTATUS(status) == DTN_ENV, "status", "another");
-	check(strcmp(said, "dtn: x\n21") == 0, "two threads that die", "not one message, then all");
+	check(WIFEXITED(status) && WEXITSTATUS(status) == DTN_ENV, what, "another status");
+	check(strcmp(said, expected) == 0, what, said);
+}
+
+int main(void)
+{
+	expect("two threads that die: one message, then all clean-ups", both, "dtn: x\n21");
+	expect("a format that ends with a colon gets the reason", reason,
+	       "dtn: file: No such file or directory\n");
+	expect("an argument that ends with a colon does not", colon, "dtn: there is no class:\n");
 	return failures != 0;
 }

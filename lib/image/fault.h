@@ -14,8 +14,7 @@ struct dtn_fault {
 	char text[200];                 /* one line without name and period */
 };
 
-/* Record a reason; always false, so that `return dtn_fault(...)` reads well.  A text that ends with
- * a colon gets the reason in errno appended. */
+/* Record a reason; always false, so that `return dtn_fault(...)` reads well. */
 bool dtn_fault(struct dtn_fault *, enum dtn_status, const char *format, ...) DTN_PRINTF(3, 4);
 
 /* The same for an errno, with status DTN_ENV. */
