@@ -288,7 +288,7 @@ static void share_out(const struct wishes *w, const struct dtn_args *args, int s
 {
 	int threads = args->threads, slices = (w->n - 1) / slice + 2;
 
-	*slots = smaller(w->batch ? (w->batch + slice - 1) / slice : 2 * threads, slices);
+	*slots = smaller(w->batch ? (w->batch - 1) / slice + 1 : 2 * threads, slices);
 	*workers = smaller(threads, *slots);
 }
 
