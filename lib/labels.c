@@ -116,7 +116,8 @@ static _Noreturn void unknown(const char *name, const char *text)
 int dtn_labels_choose(const char *wanted, const char *text, int32_t **number)
 {
 	char **name;
-	int one = dtn_labels_find(text, wanted), all = one < 0 && !strcmp(wanted, "all"), n;
+	int one = wanted ? dtn_labels_find(text, wanted) : -1, n;
+	bool all = !wanted || (one < 0 && !strcmp(wanted, "all"));
 
 	n = dtn_labels_split(all ? text : wanted, &name);
 	*number = dtn_alloc((size_t)n, sizeof(**number));

@@ -31,7 +31,8 @@ void dtn_labels_release(struct dtn_labels *);
 int dtn_labels_find(const char *text, const char *name);
 
 /* The numbers of the classes that --class asks for: one name, several as the text has them, or
- * "all".  Usage error where the text has no such name.  Returns how many; free *number. */
+ * "all", unless a class is called so; NULL: all.  Usage error where the text has no such name.
+ * Returns how many; free *number. */
 int dtn_labels_choose(const char *wanted, const char *text, int32_t **number);
 
 #endif

@@ -349,6 +349,13 @@ numbers() { dtn-sample --dtype f32 --precision f32 "$@" classes.dtn | pixels - |
 	absent label <(dtn-info <(dtn-sample -n 3 --guidance 0 classes.dtn))
 	# which is what happens by itself
 	dtn-sample -n 12 classes.dtn | pixels - | cmp - named
+	# also where a class has this name, which then can be asked for
+	model called.dtn unet.classes=3 labels=cat,all,dog
+	dtn-sample -n 4 --steps 1 called.dtn | dtn-info --dump label - | od -An -v -td4 -w16 | xargs > labels
+	same labels "0 1 2 0" "$(cat labels)"
+	dtn-sample -n 4 --steps 1 --class all called.dtn | dtn-info --dump label - |
+		od -An -v -td4 -w16 | xargs > labels
+	same "of the class" "1 1 1 1" "$(cat labels)"
 }
 
 @test "classes that are not there" {

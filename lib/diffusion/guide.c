@@ -35,8 +35,6 @@ void dtn_guide_choose(struct dtn_guide *g, const struct dtn_model *model, bool i
 		return;
 	}
 	choose_guidance(g, model, images);
-	if (!g->class)
-		g->class = "all";
 	g->labels = dtn_labels_choose(g->class, dtn_meta_get(&model->meta, "labels"), &g->label);
 	if (g->guidance == 0)
 		dtn_guide_release(g);
@@ -51,7 +49,7 @@ void dtn_guide_describe(const struct dtn_guide *g, const struct dtn_model *model
 	if (g->guidance == 0)
 		return;
 	dtn_meta_set(meta, "labels", "%s", dtn_meta_get(&model->meta, "labels"));
-	dtn_meta_set(meta, "sample.class", "%s", g->class);
+	dtn_meta_set(meta, "sample.class", "%s", g->class ? g->class : "all");
 }
 
 void dtn_guide_release(struct dtn_guide *g)
