@@ -238,6 +238,9 @@ near() { awk '{ for (i = 1; i <= NF; i++) $i = $i < 12 ? 0 : $i > 243 ? 255 : $i
 	fails 3 "cut-file: truncated: 8 of 9 images$" dtn-load cut-file
 	(cat x-images-idx3-ubyte; echo) > long
 	fails 3 "long: 1 bytes after the last image$" dtn-load long
+	(cat x-images-idx3-ubyte; head -c 9000000 /dev/zero) | gzip > long.gz
+	fails 3 "long.gz: image 8: bytes after the last image$" dtn-load long.gz
+	(ulimit -f 4000; fails 3 "long.gz: bytes after the last image$" dtn-load --shuffle 1 long.gz)
 	head -c 300 x-images-idx3-ubyte.gz > cut.gz
 	fails 3 "cut.gz: image [0-9]: truncated$" dtn-load cut.gz
 	fails 3 "cut.gz: truncated$" dtn-load --shuffle 1 cut.gz

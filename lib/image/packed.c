@@ -139,20 +139,22 @@ static void cifar(struct dtn_packed *p, const char *path, uint64_t size, bool la
 		dtn_beside_names(path, p->class, CIFAR_CLASSES);
 }
 
-/* Unpack the rest of gz behind the header into a file without a name, which takes its place. */
+/* Unpack the images of gz behind the header into a file without a name, which takes its place.
+ * What comes after them could be of any length, and is only looked for. */
 static bool unpack(struct dtn_packed *p, struct dtn_fault *fault)
 {
 	enum { BLOCK = 1 << 18 };
 	uint8_t *block = dtn_alloc(BLOCK, 1);
 	int fd = dtn_scratch_open();
-	uint64_t total = p->header;
+	uint64_t total = p->header, left = (uint64_t)p->count * p->record;
 	size_t n;
 	bool good;
 
 	dtn_scratch_write(fd, block, p->header);
-	while ((n = dtn_gzip_read(p->gz, block, BLOCK)) > 0) {
+	while ((n = dtn_gzip_read(p->gz, block, left < BLOCK ? (size_t)left : BLOCK)) > 0) {
 		dtn_scratch_write(fd, block, n);
 		total += n;
+		left -= n;
 	}
 	free(block);
 	good = dtn_gzip_end(p->gz, fault) && length_fits(p, total, fault);
