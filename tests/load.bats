@@ -232,7 +232,10 @@ near() { awk '{ for (i = 1; i <= NF; i++) $i = $i < 12 ? 0 : $i > 243 ? 255 : $i
 	fails 3 "x-images-idx3-ubyte: its labels, x-labels-idx1-ubyte, are for 8 images, not 9$" \
 		dtn-load x-images-idx3-ubyte
 	fails 3 "IDX file of labels" dtn-load x-labels-idx1-ubyte
-	rm x-labels-idx1-ubyte
+	ln -sf x-labels-idx1-ubyte.gz x-labels-idx1-ubyte.gz
+	fails 1 "x-images-idx3-ubyte: its labels, x-labels-idx1-ubyte.gz: Too many levels" \
+		dtn-load x-images-idx3-ubyte
+	rm x-labels-idx1-ubyte x-labels-idx1-ubyte.gz
 	gzip -k x-images-idx3-ubyte
 	head -c 5000 x-images-idx3-ubyte > cut-file
 	fails 3 "cut-file: truncated: 8 of 9 images$" dtn-load cut-file

@@ -3,6 +3,7 @@
 
 #include "lib/image/gzip.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,13 +23,26 @@ static char *exchange(const char *path, const char *from, const char *to)
 	return at ? dtn_format("%.*s%s%s", (int)(at - path), path, to, at + strlen(from)) : NULL;
 }
 
+/* NULL where there is no such file, or with a fault where it cannot be opened. */
+static gzFile open_one(const char *name, struct dtn_fault *fault)
+{
+	gzFile file = gzopen(name, "rb");
+	int error = errno;
+
+	if (!file && error != ENOENT) {
+		dtn_fault(fault, DTN_ENV, "its labels, %s: %s", base_name(name), strerror(error));
+		fault->error = error;
+	}
+	return file;
+}
+
 /* X-images-idx3-ubyte.gz has its labels in X-labels-idx1-ubyte, which may be compressed or not;
  * zlib reads both. */
-static gzFile open_labels(const char *path, char **name)
+static gzFile open_labels(const char *path, char **name, struct dtn_fault *fault)
 {
 	char *labels = exchange(path, "images", "labels");
 	char *plain = exchange(labels, "idx3", "idx1");
-	gzFile file = NULL;
+	gzFile file;
 
 	free(labels);
 	if (!plain)
@@ -36,11 +50,11 @@ static gzFile open_labels(const char *path, char **name)
 	if (strlen(plain) > 3 && strcmp(plain + strlen(plain) - 3, ".gz") == 0)
 		plain[strlen(plain) - 3] = '\0';
 	*name = dtn_format("%s.gz", plain);
-	file = gzopen(*name, "rb");
-	if (!file) {
+	file = open_one(*name, fault);
+	if (!file && fault->status == DTN_OK) {
 		free(*name);
 		*name = plain;
-		return gzopen(plain, "rb");
+		return open_one(plain, fault);
 	}
 	free(plain);
 	return file;
@@ -75,7 +89,7 @@ static uint8_t *read_labels(const char *name, gzFile file, uint32_t count, struc
 uint8_t *dtn_beside_labels(const char *path, uint32_t count, struct dtn_fault *fault)
 {
 	char *name = NULL;
-	gzFile file = open_labels(path, &name);
+	gzFile file = open_labels(path, &name, fault);
 	uint8_t *label = file ? read_labels(base_name(name), file, count, fault) : NULL;
 
 	if (file)
