@@ -98,6 +98,16 @@ dims() { dtn-info --json "$1" | tr -d ' \n' | grep -oE '"name":"image"[^}]*' | g
 	dtn-load -q d 2>&1 > s | cmp - /dev/null
 	dtn-load --limit 3 d > s                # the fourth has no say
 	same dims '[3,3,5,3]' "$(dims s)"
+	dtn-load --limit 3 --skip-bad d > s 2> err
+	same dims '[3,3,5,3]' "$(dims s)"
+	same stderr "" "$(cat err)"
+	echo text | tee d/0.png > d/2.png
+	dtn-load --limit 2 --skip-bad d > s 2> err
+	same "dims around bad ones" '[2,3,5,3]' "$(dims s)"
+	dtn-load --limit 3 --skip-bad d > s 2> err
+	same "dims of two, and the fourth in the place of a bad one" '[3,64,64,3]' "$(dims s)"
+	rm d/0.png
+	picture png -s 5x3 -v 2 > d/2.png
 	dtn-load -s 7x2 d > s 2> err
 	same dims '[4,2,7,3]' "$(dims s)"
 	dtn-load -s 4 d > s 2>> err

@@ -19,7 +19,7 @@ struct survey {
 	uint64_t max_pixels;
 	struct dtn_seen first;
 	uint64_t end;
-	atomic_uint_fast64_t next;
+	atomic_uint_fast64_t next, unread;
 	atomic_bool differs;
 };
 
@@ -58,8 +58,9 @@ static void *compare(void *arg)
 
 	while (!s->differs && (at = atomic_fetch_add(&s->next, STRETCH)) < s->end)
 		for (uint64_t i = at; i < at + STRETCH && i < s->end && !s->differs; i++)
-			if (look(s->order, d, i, &seen) &&
-			    (seen.width != s->first.width || seen.height != s->first.height))
+			if (!look(s->order, d, i, &seen))
+				s->unread++;
+			else if (seen.width != s->first.width || seen.height != s->first.height)
 				s->differs = true;
 	dtn_decoder_close(d);
 	return NULL;
@@ -78,10 +79,29 @@ static void compare_all(struct survey *s, int threads)
 	free(thread);
 }
 
-/* The first image that can be read decides the colours, and the size if all others have it, too. */
-static void decide(struct dtn_order *o, const struct dtn_load_ask *ask, uint64_t end)
+/* Those from position `from` to what --limit asks for.  Where some cannot be read, others behind
+ * take their places. */
+static void compare_wanted(struct survey *s, const struct dtn_load_ask *ask, uint64_t from,
+			   uint64_t unread)
 {
-	struct survey s = { .order = o, .max_pixels = ask->max_pixels, .end = end };
+	const uint64_t n = s->order->n;
+
+	s->unread = unread;
+	while (!s->differs) {
+		s->end = ask->limit < n - s->unread ? ask->limit + s->unread : n;
+		if (s->end <= from)
+			break;
+		s->next = from;
+		compare_all(s, ask->threads);
+		from = s->end;
+	}
+}
+
+/* The first image that can be read decides the colours, and the size if all others have it, too. */
+static void decide(struct dtn_order *o, const struct dtn_load_ask *ask)
+{
+	const uint64_t end = o->n;
+	struct survey s = { .order = o, .max_pixels = ask->max_pixels };
 	struct dtn_decoder *d = dtn_decoder_open(ask->max_pixels);
 	uint64_t i = 0;
 
@@ -94,8 +114,7 @@ static void decide(struct dtn_order *o, const struct dtn_load_ask *ask, uint64_t
 		o->wanted.channels = s.first.channels;
 	if (o->wanted.width != 0)
 		return;
-	s.next = i + 1;
-	compare_all(&s, ask->threads);
+	compare_wanted(&s, ask, i + 1, i);
 	o->mixed = s.differs;
 	o->wanted.width = o->mixed ? DTN_LOAD_SIDE : s.first.width;
 	o->wanted.height = o->mixed ? DTN_LOAD_SIDE : s.first.height;
@@ -120,7 +139,7 @@ void dtn_order_init(struct dtn_order *o, const struct dtn_list *list,
 			      (uint32_t)list->images);
 	}
 	if (o->wanted.width == 0 || o->wanted.channels == 0)
-		decide(o, ask, o->n);
+		decide(o, ask);
 }
 
 void dtn_order_release(struct dtn_order *o)
