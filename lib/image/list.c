@@ -204,9 +204,9 @@ void dtn_list_add_from(struct dtn_list *l, const char *path)
 	for (size_t at = 0; at < length;) {
 		char *stop = memchr(text + at, end, length - at);
 		size_t n = stop ? (size_t)(stop - text) - at : length - at;
-		char *one = strndup(text + at, n);
+		char *one = dtn_format("%.*s", (int)n, text + at);
 
-		if (one && n > 0)
+		if (n > 0)
 			dtn_list_add(l, one);
 		free(one);
 		at += n + 1;
