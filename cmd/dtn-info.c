@@ -266,6 +266,7 @@ static void print(const struct job *job, const struct dtn_args *args)
 			if (i > 0)
 				fputc('\n', out);
 			list(job, out, 1, &args->operand[i]);
+			fflush(out);    /* the next one may be the end */
 		}
 	fclose(out);
 	dtn_output_commit(&o);

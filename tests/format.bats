@@ -133,6 +133,11 @@ refused() {
 	fails 1 '^dtn-info: \.: Is a directory$' dtn-info .
 	fails 1 '^dtn-info: stdin: Is a directory$' dtn-info < .
 	fails 2 'standard input' dtn-info -c - -
+	dtn-info a > expected
+	fails 3 '^dtn-info: b: truncated' dtn-info a b
+	cmp expected .out
+	fails 3 '^dtn-info: b: truncated' dtn-info -o o a b
+	[ ! -e o ]
 }
 
 @test "devices and closed descriptors" {
