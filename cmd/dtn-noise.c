@@ -145,8 +145,11 @@ static void read_record(struct job *job)
 		       dtn_type_size(r->tensor[job->image].type);
 	job->data = dtn_alloc(n, sizeof(*job->data));
 	for (int i = 0; i < r->tensors; i++) {
+		const char *read = dtn_read_tensor(job->in, i, NULL);
+
+		/* Now that all of it is there, and not only promised. */
 		job->data[i] = dtn_realloc(NULL, r->tensor[i].bytes, 1);
-		dtn_read_tensor(job->in, i, job->data[i]);
+		memcpy(job->data[i], read, r->tensor[i].bytes);
 	}
 	job->tensor = dtn_alloc(n + ADDED, sizeof(*job->tensor));
 	job->part = dtn_alloc(n + ADDED, sizeof(*job->part));

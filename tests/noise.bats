@@ -199,6 +199,9 @@ meta() { dtn-info --json "$2" | jq -r --arg k "$1" '.meta[$k] // "none"'; }
 	fails 3 'images with noise already$' dtn-noise --pure s
 	stream -n 6 -m sample.frames=3 > s
 	fails 3 '^dtn-noise: s: frames of dtn-sample --trace; noise is added to images$' dtn-noise -t 5 s
+	# memory is taken for what has come, not for what is promised
+	"$ROOT/build/opt/tests/format/hostile" --write .
+	fails 3 '600-mib-image.dtn: truncated in record 0$' limited 2 256 dtn-noise -t 5 -o f 600-mib-image.dtn
 }
 
 @test "options that cannot be" {

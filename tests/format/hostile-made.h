@@ -170,6 +170,14 @@ static void mib_900(struct forge *f)
 	only_tensor(f, (struct forged_tensor){ "x", 0, 0, 0, 1, { 900 << 20 } });
 }
 
+static void mib_600_image(struct forge *f)
+{
+	struct forged_tensor t = { "image", 0, 1, 1, 4, { 1, 10240, 20480, 3 } };
+
+	cut(f, at(f, "RECD", 0));
+	forge_record(f, f->n, 0, 0, 1, 1, &t);
+}
+
 static void many_tensors(struct forge *f)
 {
 	struct forged_tensor t[] = {
@@ -410,6 +418,7 @@ static const struct {
 	{ "product-item", product_item_64, "record 0: tensor x: size overflow", NULL },
 	{ "1-tib", one_tib, "record 0: record exceeds --max-record (1 GiB)", NULL },
 	{ "900-mib", mib_900, "truncated in record 0", NULL },
+	{ "600-mib-image", mib_600_image, "truncated in record 0", NULL },
 	{ "1200-mib", many_tensors, "record 0: record exceeds --max-record (1 GiB)", NULL },
 	{ "empty-tensor", empty_tensor, NULL, NULL },
 	{ "scalar", scalar, NULL, NULL },
