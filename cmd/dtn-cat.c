@@ -15,7 +15,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static const struct dtn_option options[] = {
 	{ "class", 0, "NAME", "only samples of this class, or of several: A,B" },
@@ -114,13 +113,9 @@ static void one_option(struct job *job, const char *name)
 	}
 }
 
-/* Are they one file? */
-static bool same_target(const char *a, const char *b)
+static _Noreturn void twice(const struct job *job)
 {
-	struct stat x, y;
-
-	return !strcmp(a, b) || (stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
-				 x.st_ino == y.st_ino && S_ISREG(x.st_mode));
+	dtn_usage("--split to the same file twice: %s", job->target[1]);
 }
 
 static void parse(struct job *job, int argc, char **argv)
@@ -136,8 +131,8 @@ static void parse(struct job *job, int argc, char **argv)
 		dtn_usage("--split wants -o FILE and -O FILE");
 	if (!job->split && job->target[1])
 		dtn_usage("two outputs are for --split");
-	if (job->split && same_target(job->target[0], job->target[1]))
-		dtn_usage("--split to the same file twice: %s", job->target[0]);
+	if (job->split && !strcmp(job->target[0], job->target[1]))
+		twice(job);
 	job->selects = job->shuffle || job->split || job->classes > 0 || job->skip > 0 ||
 		       job->head != UINT64_MAX;
 }
@@ -361,6 +356,8 @@ static void open_outputs(struct job *job)
 		dtn_output_open(&job->out[k], job->target[k], job->force);
 		job->writer[k] = dtn_writer_open(&job->out[k], job->args.level);
 	}
+	if (job->split && dtn_output_same(&job->out[0], &job->out[1]))
+		twice(job);
 }
 
 static void close_outputs(struct job *job)

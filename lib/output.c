@@ -79,6 +79,13 @@ static char *folder(const char *path)
 	return dtn_format("%.*s", slash == path ? 1 : (int)(slash - path), path);
 }
 
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
 /* Where the chain of symbolic links at `path` ends, which need not exist; allocated. */
 static char *resolve(const char *path)
 {
@@ -132,12 +139,10 @@ static void refuse_terminal(const struct dtn_output *o, bool force)
 
 static void make_temporary(struct dtn_output *o)
 {
-	const char *slash = strrchr(o->path, '/');
-	const char *base = slash ? slash + 1 : o->path;
 	char *dir = folder(o->path);
 
 	/* The name may be as long as a name can be already: shorten it. */
-	o->temporary = dtn_format("%s/.%.200s.XXXXXX", dir, base);
+	o->temporary = dtn_format("%s/.%.200s.XXXXXX", dir, base_name(o->path));
 	free(dir);
 	catch_signals();
 	o->fd = mkostemp(o->temporary, O_CLOEXEC);
@@ -215,6 +220,29 @@ void dtn_output_check(const char *path)
 	}
 	dtn_output_open(&o, path, true);
 	dtn_output_abandon(&o);
+}
+
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+bool dtn_output_same(const struct dtn_output *a, const struct dtn_output *b)
+{
+	char *one, *other;
+	bool same;
+
+	if (!a->path || !b->path)
+		return false;
+	one = folder(a->path);
+	other = folder(b->path);
+	same = same_file(a->path, b->path) ||
+	       (!strcmp(base_name(a->path), base_name(b->path)) && same_file(one, other));
+	free(one);
+	free(other);
+	return same;
 }
 
 /* Wait until `fd`, which does not block, is ready; false where errno is another trouble. */

@@ -380,6 +380,7 @@ list" "$(cat err)"
 }
 
 @test "options that cannot be" {
+	local o
 	stream > s
 	fails 2 '^dtn-cat: --split wants -o FILE and -O FILE$' dtn-cat --split 0.5 s
 	fails 2 '^dtn-cat: --split wants -o FILE and -O FILE$' dtn-cat --split 0.5 -o a s
@@ -391,10 +392,16 @@ list" "$(cat err)"
 	fails 2 '^dtn-cat: more than two outputs$' dtn-cat --split 0.5 -o a -o b -o c s
 	fails 2 'to the same file twice' dtn-cat --split 0.5 -o a -O a s
 	fails 2 'to the same file twice' dtn-cat --split 0.5 -o - -o - s
-	: > a
-	ln a b
+	mkdir d
+	ln -s ../a d/link
+	for o in ./a d/../a "$PWD/a" d/link; do
+		fails 2 "to the same file twice: $o$" dtn-cat --split 0.5 -o a -O "$o" s
+	done
+	same "files left" "d s" "$(ls -A | grep -v '^\.err\|^\.out' | xargs)"
+	dtn-cat --split 0.5 -o a -O d/a s
+	cmp <(images s) <(images a; images d/a)
+	ln -f a b
 	fails 2 'to the same file twice' dtn-cat --split 0.5 -o a -o b s
-	local o
 	for o in '--split 1.5' '--split -0.1' '--split x' '--split nan' '--head -1' '--skip x' '--shuffle 1.5' \
 		'--head 18446744073709551616'; do
 		# shellcheck disable=SC2086
