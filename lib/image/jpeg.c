@@ -264,10 +264,11 @@ static bool read_rows(struct dtn_jpeg *j, struct dtn_rows rows)
 		j->row_room = bytes;
 	}
 	while (j->codec.output_scanline < j->codec.output_height) {
-		JSAMPROW row[AT_A_TIME] = { j->row + DTN_ASKEW };
+		JSAMPROW row[AT_A_TIME];
 		unsigned n = j->codec.output_height - j->codec.output_scanline;
 
 		if (!rows.whole) {
+			row[0] = j->row + DTN_ASKEW;
 			jpeg_read_scanlines(&j->codec, row, 1);
 			rows.row(rows.arg, row[0]);
 			continue;
