@@ -584,7 +584,9 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 		run -1 --separate-stderr train --steps $steps $wild -o a.dtn --log log "$G"
 		grep -q 'not finite in 5 steps in a row, up to 6: a.dtn is left as it was; '\
 'try a lower --lr, anew or with --from a.dtn.ckpt$' <<< "$stderr" || fail "$stderr"
+		grep -qx 'dtn-train: warning: step 2 is skipped: loss nan, gradient nan' <<< "$stderr" || fail "$stderr"
 		same skipped "0 1 2 3 4" "$(echo $(column skipped log))"
+		same "loss and gradient" "nan nan" "$(column loss log | tail -n 1) $(column gradient log | tail -n 1)"
 		same target old "$(cat a.dtn)"
 		same files "a.dtn a.dtn.ckpt log" "$(files)"
 		# what was learned until then is kept, where nothing else is
@@ -723,6 +725,9 @@ bin2 bin3 bin4 bin5 bin6 bin7 bin8 bin9" "$(head -n 1 log | tr '\t' ' ')"
 	# the usual ones
 	train --steps 1 --val 0.2 -v -o a.dtn "$G" 2> err
 	grep -qE '^dtn-train: step 1  validation [0-9.]+, by timestep( [0-9.]+){10}$' err || fail "$(cat err)"
+	# of five timesteps no tenth has more than one, and half of them none
+	train --steps 1 --val 0.2 -T 5 -v -o a.dtn "$G" 2> err
+	grep -qE '^dtn-train: step 1  validation [0-9.]+, by timestep( [0-9.]+ nan){5}$' err || fail "$(cat err)"
 }
 
 @test "the model says how it was made" {

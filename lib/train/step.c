@@ -193,6 +193,8 @@ bool dtn_trainer_next(struct dtn_trainer *r, struct dtn_step *s)
 	if (r->taken == r->told)
 		return false;
 	*s = r->report[r->taken++];
+	s->loss = fabs(s->loss);        /* the sign of a NaN says nothing */
+	s->norm = fabs(s->norm);
 	if (r->taken == r->told)
 		r->taken = r->told = 0;
 	r->ahead--;

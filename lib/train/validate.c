@@ -120,6 +120,6 @@ struct dtn_validation dtn_validate(struct dtn_validator *v)
 	}
 	result.loss /= v->evaluations;
 	for (int b = 0; b < DTN_BINS; b++)
-		result.bin[b] /= count[b];      /* 0/0 is the NaN that is wanted */
+		result.bin[b] = count[b] ? result.bin[b] / count[b] : (double)NAN;
 	return result;
 }
