@@ -408,6 +408,10 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 	fails 2 '^dtn-train: --seed 0 contradicts b.dtn, which was trained with 5$' \
 		dtn-train --resume --steps 2 --seed 0 -o b.dtn "$G"
 	dtn-train --resume --steps 2 --seed 5 -o b.dtn "$G"
+	train --dropout 0.2 --steps 1 -o c.dtn "$G"
+	fails 2 '^dtn-train: --dropout 0.3 contradicts c.dtn, which was trained with 0.2$' \
+		dtn-train --resume --steps 2 --dropout 0.3 -o c.dtn "$G"
+	dtn-train --resume --steps 2 --dropout 0.2 -o c.dtn "$G"
 }
 
 @test "options of a run are wanted again" {

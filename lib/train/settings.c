@@ -99,14 +99,17 @@ static char *list(const int *number, int n)
 	return text;
 }
 
-/* The shortest text that is read as the same number. */
-static char *real(double x)
+/* The shortest text that is read as the same number, or the same once rounded to f32. */
+static char *shortest(double x, bool f32)
 {
 	char text[40];
 
 	for (int digits = 1; digits <= 17; digits++) {
+		double y;
+
 		snprintf(text, sizeof(text), "%.*g", digits, x);
-		if (strtod(text, NULL) == x)
+		y = strtod(text, NULL);
+		if (y == x || (f32 && (float)y == (float)x))
 			break;
 	}
 	return dtn_strdup(text);
@@ -114,7 +117,7 @@ static char *real(double x)
 
 static char *pair(const double x[2])
 {
-	char *first = real(x[0]), *second = real(x[1]);
+	char *first = shortest(x[0], false), *second = shortest(x[1], false);
 	char *text = dtn_format("%s,%s", first, second);
 
 	free(first);
@@ -130,8 +133,8 @@ static char *text_of(const struct dtn_settings *s, const struct setting *e)
 
 	switch (e->kind) {
 	case INT: return dtn_format("%d", *(const int *)at);
-	case REAL: return real(*x);
-	case FLOAT: return dtn_format("%.9g", *(const float *)at);
+	case REAL: return shortest(*x, false);
+	case FLOAT: return shortest((double)*(const float *)at, true);
 	case FLAG: return dtn_format("%d", *(const bool *)at);
 	case CHOICE: return dtn_choice_text(e->choices, *(const int *)at);
 	case PAIR: return pair(x);
