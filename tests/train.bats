@@ -532,6 +532,8 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 	stream -n 4 -s 8x8x3 > s
 	fails 3 's: record 0: incompatible field "image": 8x8x3 after 8x8x1' train -o a.dtn "$G" s
 	fails 3 'but training is on 8x8x1' train -o a.dtn --val s "$G"
+	stream -n 1 -s 8x8x1 > s
+	fails 3 '^dtn-train: one image cannot be held back and trained on: ' train --steps 1 --val 0.5 -o a.dtn s
 	stream -n 1 -s 4000x4000x3 > s
 	fails 3 'training on images of 4000x4000x3 wants .* GiB of memory' \
 		dtn-train --channels 512 -o a.dtn s

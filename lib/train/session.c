@@ -382,6 +382,8 @@ static void watch(struct dtn_session *s)
 	const struct dtn_training *job = s->job;
 
 	s->validates = job->validation || s->trainer.split.helds > 0;
+	if (wants_validation(s) && !s->validates)
+		dtn_die(DTN_INPUT, "one image cannot be held back and trained on: --val wants two");
 	if (s->validates)
 		dtn_validator_init(&s->validator, &s->trainer, job->validation ? &s->other : NULL);
 	s->val_every = validate_every(s);
