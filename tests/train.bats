@@ -55,6 +55,7 @@ less() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a < b) }' || fail "$1 is not le
 	local all="--dropout 0.2 --flip --accum 2 --warmup 7 --val 0.2 --val-every 3 --keep-best --weight-decay 0.1"
 	train $all --steps 17 -o a.dtn "$G"
 	train $all --steps 4 -o b.dtn "$G"
+	same "step of the best, which is no last one" 3 "$(json train.step b.dtn.best)"
 	dtn-train --resume --keep-best --val-every 3 --steps 10 -o b.dtn -j 1 "$G"
 	dtn-train --resume --keep-best --val-every 3 --steps 17 -o b.dtn -j 3 "$G"
 	cmp a.dtn b.dtn
@@ -492,6 +493,11 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 	same rates "0.5 0.5 0.5" "$(echo $(column rate log))"
 	train --steps 4 --warmup 0 --lr 0.5 --lr-decay linear --lr-end 0.1 -o a.dtn --log log "$G"
 	same rates "0.5 0.4 0.3 0.2" "$(echo $(column rate log))"
+	# by the clock, or by the steps where these are sooner done
+	train --time 1s --warmup 0 --lr-decay linear --lr 0.5 -o b.dtn --log log "$G"
+	less "$(column rate log | tail -n 1)" 0.1
+	train --time 1h --steps 4 --warmup 0 --lr-decay linear --lr 0.5 -o b.dtn --log log "$G"
+	less "$(column rate log | tail -n 1)" 0.126
 	same "end" 0.1 "$(json train.lr_end a.dtn)"
 	# the default is not told, as in files from before there was a choice
 	train --steps 3 --warmup 0 --lr-decay linear --lr-end 0 -o b.dtn "$G"

@@ -242,6 +242,26 @@ static void epochs(void)
 	dtn_split_release(&split);
 }
 
+/* One image at least is held back, and one at least is not; of one image, none. */
+static void splits(void)
+{
+	static const struct { uint64_t images; double fraction; uint32_t held; } known[] = {
+		{ 10, 0.01, 1 }, { 10, 0.9, 9 }, { 2, 0.01, 1 }, { 2, 0.9, 1 }, { 1, 0.5, 0 },
+		{ 10, 0, 0 }
+	};
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		struct dtn_split split;
+
+		dtn_split_init(&split, known[i].images, known[i].fraction, 4);
+		good &= split.helds == known[i].held &&
+			split.trains == known[i].images - known[i].held;
+		dtn_split_release(&split);
+	}
+	check(good, "parts of few images", "of another size");
+}
+
 int main(int argc, char **argv)
 {
 	(void)argc;
@@ -257,6 +277,7 @@ int main(int argc, char **argv)
 	pairs("images with noise, spooled", 0);
 	pairs("images with noise, some of both", 20 * BYTES * 4 + 10);
 	epochs();
+	splits();
 	unlink(path);
 	return failures > 0;
 }
