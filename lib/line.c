@@ -1,13 +1,14 @@
 /* line.c -- one line on a terminal that is written over and over.
  *
  * Blanks rather than escape sequences rub out a longer line, so nothing depends on the terminal's
- * kind.
+ * kind.  A line that is wider than the terminal is cut: the rest would go to a next one, and stay.
  */
 #include "lib/line.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static const double Pause = 0.1;        /* seconds */
@@ -29,11 +30,22 @@ bool dtn_line_due(struct dtn_line *line)
 	return true;
 }
 
+/* How much of a line of n columns the terminal shows; the last column is left free, as some go on
+ * to the next line there.  It may have another width than the last time. */
+static int visible(int n)
+{
+	struct winsize size;
+
+	if (ioctl(2, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)       /* it does not say */
+		return n;
+	return n < size.ws_col ? n : size.ws_col - 1;
+}
+
 void dtn_line_show(struct dtn_line *line, const char *format, ...)
 {
 	char text[200];
 	va_list args;
-	int n = snprintf(text, sizeof(text), "%s: ", dtn_program), before = line->width;
+	int n = snprintf(text, sizeof(text), "%s: ", dtn_program), before = visible(line->width);
 
 	if (!line->terminal)
 		return;
@@ -42,15 +54,16 @@ void dtn_line_show(struct dtn_line *line, const char *format, ...)
 	va_start(args, format);
 	n += vsnprintf(text + n, sizeof(text) - (size_t)n, format, args);
 	va_end(args);
-	line->width = n < (int)sizeof(text) ? n : (int)sizeof(text) - 1;
-	fprintf(stderr, "\r%s%*s", text, before > line->width ? before - line->width : 0, "");
+	line->width = visible(n < (int)sizeof(text) ? n : (int)sizeof(text) - 1);
+	fprintf(stderr, "\r%.*s%*s", line->width, text,
+		before > line->width ? before - line->width : 0, "");
 	fflush(stderr);
 }
 
 void dtn_line_clear(struct dtn_line *line)
 {
 	if (line->terminal && line->width > 0) {
-		fprintf(stderr, "\r%*s\r", line->width, "");
+		fprintf(stderr, "\r%*s\r", visible(line->width), "");
 		fflush(stderr);
 	}
 	line->width = 0;
