@@ -60,6 +60,19 @@ mk() { MAKEFLAGS=$(sed -E 's/ ?-j[0-9]*//; s/ ?--jobserver-[a-z]+=[^ ]*//g' <<< 
 	[ ! -e "a copy/build" ]
 }
 
+@test "what tests/lint complains of is in its exit status" {
+	mkdir -p tree/cmd tree/scripts tree/tests
+	cp "$ROOT/Makefile" tree
+	cp "$ROOT/tests/lint" tree/tests
+	cp "$ROOT/scripts/demo" tree/scripts
+	cp "$ROOT/cmd/dtn-schedule.c" tree/cmd
+	sh tree/tests/lint > said
+	absent '^not ok' said
+	printf '\t\n' >> tree/cmd/dtn-schedule.c
+	run -1 sh tree/tests/lint
+	grep -q '^# .*dtn-schedule.c:[0-9]*: blanks at the end$' <<< "$output"
+}
+
 @test "57: a pipeline in a Makefile: made once, and again after an interruption" {
 	mkdir photos
 	stream -n 6 -s 8x8x1 | dtn-png --each photos
