@@ -74,10 +74,14 @@ fail() {
 same() { [[ $2 == "$3" ]] || fail "$1: expected '$2', found '$3'"; }
 
 # absent PATTERN FILE ("! grep" would not fail a Bats test)
-absent() { if grep -- "$1" "$2" >&2; then fail "'$1' is in $2"; fi; }
+absent() {
+	local found=0
+	grep -- "$1" "$2" >&2 || found=$?
+	[ $found = 1 ] || fail "'$1' is in $2, or that cannot be read"
+}
 
-# fails STATUS PATTERN COMMAND...: ends with the status, prints nothing, and one line on stderr that
-# matches the pattern (a usage error: and where to look for help).
+# fails STATUS PATTERN COMMAND...: ends with the status, and says one line on stderr that matches the
+# pattern (a usage error: and where to look for help); what it printed is in .out
 fails() {
 	local status=0 expected=$1 pattern=$2 lines
 	shift 2
