@@ -261,11 +261,12 @@ broken_pipe() {
 	[ ! -s err ]
 	{ sleep 0.2; status 141 env --ignore-signal=PIPE "$1" $need $operand; } 2> err | true
 	[ ! -s err ]
+	# one that has read a byte; what these print may be in the pipe by then
+	[ "$1" != dtn-info ] && [ "$1" != dtn-load ] || return 0
 	{ status 141 "$1" ${bigneed:-$need} $big; } 2> err | head -c 1 > /dev/null
 	[ ! -s err ]
 }
-large_printers() { printers && [ "$program" != dtn-info ] && [ "$program" != dtn-load ]; }
-@test "16: a reader that goes away" { set -o pipefail; each large_printers broken_pipe; }
+@test "16: a reader that goes away" { set -o pipefail; each printers broken_pipe; }
 
 clean_output() {
 	go "$1" -v $operand 2> /dev/null | dtn-info -c -

@@ -40,7 +40,7 @@ make_idx() {
 about() {
 	in=samples out=stream need='' operand=$G big=$D/big.dtn bigneed=''
 	case $1 in
-	dtn-load) in=path operand=$D/images-idx3-ubyte big=$D bigneed="-s 200 --rgb" ;;
+	dtn-load) in=path operand=$D/images-idx3-ubyte big=$operand bigneed="-s 200 --rgb" ;;
 	dtn-noise) need="-t 5" bigneed="-t 5" ;;
 	dtn-train) out=file need="$TINY --steps 1" ;;
 	dtn-sample) in=model operand=$D/model.dtn big=$D/model.dtn need="-n 2 --steps 2" \
@@ -51,7 +51,6 @@ about() {
 	dtn-schedule) in=nothing out=text operand='' big='' bigneed="-T 100000" ;;
 	*) return 1 ;;
 	esac
-	[ "$1" != dtn-load ] || big=$operand
 }
 
 # Run PROGRAM with what it needs; more arguments follow.
