@@ -7,6 +7,7 @@
  */
 #include "kernels/cpu/product.h"
 #include "kernels/cpu/onednn.h"
+#include "kernels/cpu/vec.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,25 +24,14 @@ static size_t count(const struct dtn_node *x)
 
 /* --- element types --------------------------------------------------------------------------- */
 
-union bits { float f; uint32_t u; };
-
-static void widen(float *to, const uint16_t *from, size_t n)
+void CPU(product_store)(void *to, int type, const void *from, int from_type, size_t n, bool add)
 {
-	for (size_t i = 0; i < n; i++)
-		to[i] = (union bits){ .u = (uint32_t)from[i] << 16 }.f;
-}
-
-static uint16_t rounded(float f)        /* to nearest, ties to even; NaN stays NaN */
-{
-	uint32_t u = (union bits){ .f = f }.u;
-
-	return (uint16_t)(f == f ? (u + 0x7fff + (u >> 16 & 1)) >> 16 : u >> 16 | 0x40);
-}
-
-static void narrow(uint16_t *to, const float *from, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		to[i] = rounded(from[i]);
+	if (type == from_type && !add)
+		memcpy(to, from, n * dtn_type_size(type));
+	else if (type == DTN_F32)
+		BY_TYPE(from_type, vec_copy, to, from, n, add, DTN_F32);
+	else
+		BY_TYPE(from_type, vec_copy, to, from, n, add, DTN_BF16);
 }
 
 /* `x` in the type `want`, converted into `room` where it has the other one. */
@@ -49,31 +39,8 @@ static const void *as(int want, const void *x, int type, size_t n, void *room)
 {
 	if (type == want)
 		return x;
-	if (want == DTN_F32)
-		widen(room, x, n);
-	else
-		narrow(room, x, n);
+	CPU(product_store)(room, want, x, type, n, false);
 	return room;
-}
-
-void CPU(product_store)(void *to, int type, const void *from, int from_type, size_t n, bool add)
-{
-	float *f = to;
-	uint16_t *h = to;
-
-	if (type == from_type && !add) {
-		memcpy(to, from, n * dtn_type_size(type));
-		return;
-	}
-	for (size_t i = 0; i < n; i++) {
-		float v = from_type == DTN_F32 ? ((const float *)from)[i]
-			: (union bits){ .u = (uint32_t)((const uint16_t *)from)[i] << 16 }.f;
-
-		if (type == DTN_F32)
-			f[i] = add ? f[i] + v : v;
-		else
-			h[i] = rounded(add ? (union bits){ .u = (uint32_t)h[i] << 16 }.f + v : v);
-	}
 }
 
 /* --- forward --------------------------------------------------------------------------------- */

@@ -67,8 +67,10 @@ static INLINE void *at_out(void *p, size_t i, const int type)
 static INLINE void vec_copy_(void *restrict to, const void *restrict from, size_t n, const bool add,
 			     const int to_type, const int from_type)
 {
-	for (size_t i = 0; i < n; i++)
-		put(to, i, get(from, i, from_type) + (add ? get(to, i, to_type) : 0), to_type);
+	for (size_t i = 0; i < n; i++) {
+		float v = get(from, i, from_type);
+		put(to, i, add ? v + get(to, i, to_type) : v, to_type);
+	}
 }
 
 static INLINE void vec_copy(void *restrict to, const void *restrict from, size_t n, bool add,
