@@ -58,18 +58,14 @@ size_t CPU(winograd_scratch)(const struct winograd *s)
 
 enum { GROUP = 16 };    /* channels whose weights are sorted at a time */
 
-/* Weights of outputs k .. k+3 and inputs c .. c+n-1 as to [n][9][PW], four columns of it. */
+/* Weights of outputs k .. k+3 and inputs c .. c+n-1, n a multiple of 4, as to [n][9][PW], four
+ * columns of it. */
 static void sort_forth(const struct winograd *s, float *to, const float *w, int k, int c, int n)
 {
 	const float *from = w + ((size_t)k * s->C + c) * 9;
-	size_t row = 9 * (size_t)s->C;
-	int i = 0;
 
-	for (; i + 4 <= 9 * n; i += 4)
-		transpose(to + i * PW, PW, from + i, row);
-	for (; i < 9 * n; i++)
-		for (size_t j = 0; j < 4; j++)
-			to[i * PW + j] = from[j * row + i];
+	for (int i = 0; i < 9 * n; i += 4)
+		transpose(to + i * PW, PW, from + i, 9 * (size_t)s->C);
 }
 
 /* The same of w [C,K,3,3], turned by half a circle. */
