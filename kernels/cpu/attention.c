@@ -197,16 +197,13 @@ static void block_backward(struct sizes s, const struct head *h, float *S, float
 		       h->lse[i + r]);
 	if (h->dv.p)
 		CPU(onednn_sgemm)('T', 'N', L, d, R, S, L, row(h->dout, i), h->dout.step,
-				  i > 0 || h->add[2],
-				  h->dv.p, h->dv.step);
+				  i > 0 || h->add[2], h->dv.p, h->dv.step);
 	if (h->dk.p)
 		CPU(onednn_sgemm)('T', 'N', L, d, R, dS, L, row(h->q, i), h->q.step,
-				  i > 0 || h->add[1],
-				  h->dk.p, h->dk.step);
+				  i > 0 || h->add[1], h->dk.p, h->dk.step);
 	if (h->dq.p)
-		CPU(onednn_sgemm)('N', 'N', R, d, L, dS, L, h->k.p, h->k.step, h->add[0], row(h->dq,
-				  i),
-				  h->dq.step);
+		CPU(onednn_sgemm)('N', 'N', R, d, L, dS, L, h->k.p, h->k.step, h->add[0],
+				  row(h->dq, i), h->dq.step);
 }
 
 static void head_backward(const struct dtn_call *c, struct sizes s, size_t first, const float *lse)

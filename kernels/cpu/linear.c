@@ -1,5 +1,4 @@
-/* linear.c -- linear maps: in f32 a matrix product of oneDNN, in bf16 its convolution with k =
- * 1. */
+/* linear.c -- linear maps: in f32 a product of matrices, in bf16 a convolution with k = 1. */
 #include "kernels/cpu/onednn.h"
 #include "kernels/cpu/product.h"
 

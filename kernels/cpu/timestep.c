@@ -1,5 +1,4 @@
-/* timestep.c -- sines and cosines of t; in f64, since a phase of a thousand leaves f32 few
- * digits. */
+/* timestep.c -- sines and cosines of t, in f64: f32 has few digits left of a phase of 1000. */
 #include "kernels/cpu/cpu.h"
 
 #include <math.h>

@@ -129,10 +129,9 @@ static INLINE float vec_sigmoid(float x)
 	return 1 / (1 + vec_exp_held(-vec_hold(x, 87.0f)));
 }
 
-/* --- sums over a vector
- * --------------------------------------------------------------------------- *
- *
- * In lanes, since the compiler may not reorder additions by itself.  The loops over lanes must not
+/* --- sums over a vector ----------------------------------------------------------------------- */
+
+/* In lanes, since the compiler may not reorder additions by itself.  The loops over lanes must not
  * be unrolled before they become vectors: the compiler then vectorises over i instead, with
  * shuffles. */
 enum { VEC_LANES = 32 };
