@@ -92,7 +92,8 @@ int dtn_labels_split(const char *text, char ***name)
 	return n;
 }
 
-int dtn_labels_find(const char *text, const char *name)
+/* The number of the class with this name; -1: there is none. */
+static int find(const char *text, const char *name)
 {
 	char **all;
 	int n = dtn_labels_split(text, &all), found = -1;
@@ -116,13 +117,13 @@ static _Noreturn void unknown(const char *name, const char *text)
 int dtn_labels_choose(const char *wanted, const char *text, int32_t **number)
 {
 	char **name;
-	int one = wanted ? dtn_labels_find(text, wanted) : -1, n;
+	int one = wanted ? find(text, wanted) : -1, n;
 	bool all = !wanted || (one < 0 && !strcmp(wanted, "all"));
 
 	n = dtn_labels_split(all ? text : wanted, &name);
 	*number = dtn_alloc((size_t)n, sizeof(**number));
 	for (int i = 0; i < n; i++) {
-		(*number)[i] = all ? i : dtn_labels_find(text, name[i]);
+		(*number)[i] = all ? i : find(text, name[i]);
 		if (one < 0 && (*number)[i] < 0)
 			unknown(name[i], text);
 		free(name[i]);

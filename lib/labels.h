@@ -27,9 +27,6 @@ int dtn_labels_number(const struct dtn_labels *, const char *name);
 void dtn_labels_append(struct dtn_labels *, char *name);
 void dtn_labels_release(struct dtn_labels *);
 
-/* The number of the class with this name; -1: there is none. */
-int dtn_labels_find(const char *text, const char *name);
-
 /* The numbers of the classes that --class asks for: one name, several as the text has them, or
  * "all", unless a class is called so; NULL: all.  Usage error where the text has no such name.
  * Returns how many; free *number. */

@@ -63,10 +63,12 @@ static void forget(const char *temporary)
 			unfinished[i] = NULL;
 }
 
+static void abandon(struct dtn_output *);
+
 static void abandon_at_death(void *arg, enum dtn_status status, const char *text)
 {
 	(void)status, (void)text;
-	dtn_output_abandon(arg);
+	abandon(arg);
 }
 
 /* The folder of a path: "a/b" is in "a", "b" in ".", "/b" in "/"; allocated. */
@@ -219,7 +221,7 @@ void dtn_output_check(const char *path)
 		dtn_die(DTN_ENV, "%s:", path);
 	}
 	dtn_output_open(&o, path, true);
-	dtn_output_abandon(&o);
+	abandon(&o);
 }
 
 static bool same_file(const char *a, const char *b)
@@ -384,7 +386,7 @@ void dtn_output_commit(struct dtn_output *o)
 	finish(o);
 }
 
-void dtn_output_abandon(struct dtn_output *o)
+static void abandon(struct dtn_output *o)
 {
 	if (o->fd > 2)
 		close(o->fd);

@@ -40,7 +40,6 @@ FILE *dtn_output_stream(struct dtn_output *);
 
 /* Sync and rename; nothing is visible before. */
 void dtn_output_commit(struct dtn_output *);
-void dtn_output_abandon(struct dtn_output *);
 
 /* Open an operand for reading: "-" is stdin, which must be no terminal (status 2) and may be named
  * only once.  A directory or a missing file dies with status 1.  `name`: what messages call it. */

@@ -92,11 +92,12 @@ static void write_control(struct dtn_film *f)
 	write_chunk(f->output, chunk, "acTL", 8);
 }
 
-void dtn_film_delay(double seconds, uint16_t *numerator, uint16_t *denominator)
+/* A fraction of two 16-bit numbers that is close to `seconds`: of all denominators that leave the
+ * numerator its 16 bits, the smallest that fits best. */
+static void find_delay(double seconds, uint16_t *numerator, uint16_t *denominator)
 {
 	double best = INFINITY;
 
-	/* Of all denominators that leave the numerator its 16 bits, the smallest that fits best. */
 	for (uint32_t d = 1; d <= UINT16_MAX; d++) {
 		double n = round(seconds * d), off = fabs(n / d - seconds);
 
@@ -234,7 +235,7 @@ void dtn_film_frame(struct dtn_film *f, double seconds)
 
 	if (f->frame == f->frames || (f->frame > 0 && f->rows != f->height))
 		abort();
-	dtn_film_delay(seconds, &numerator, &denominator);
+	find_delay(seconds, &numerator, &denominator);
 	put32(p, f->sequence++);
 	put32(p + 4, f->width);
 	put32(p + 8, f->height);

@@ -13,12 +13,9 @@ struct dtn_film;
 struct dtn_film *dtn_film_open(struct dtn_output *, uint32_t width, uint32_t height, int channels,
 			       uint32_t frames, const struct dtn_png_text *, int texts);
 
-/* The next picture, which stays for `seconds`; all its rows follow. */
+/* The next picture, which stays for `seconds`, 0.001 to 65535; all its rows follow. */
 void dtn_film_frame(struct dtn_film *, double seconds);
 void dtn_film_row(struct dtn_film *, const uint8_t *row);       /* [W,C] */
 void dtn_film_close(struct dtn_film *);                         /* after the last row of all */
-
-/* A fraction of two 16-bit numbers that is close to `seconds`, which lie in 0.001 .. 65535. */
-void dtn_film_delay(double seconds, uint16_t *numerator, uint16_t *denominator);
 
 #endif
