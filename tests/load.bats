@@ -408,6 +408,36 @@ near() { awk '{ for (i = 1; i <= NF; i++) $i = $i < 12 ? 0 : $i > 243 ? 255 : $i
 	done
 }
 
+# Threads that dtn-load begins besides the first, in the group that the file `group` names.
+begun() {
+	: > t
+	unshare -m sh -c 'mount --bind groups /sys/fs/cgroup && mount --bind group /proc/$$/cgroup &&
+		exec strace -D -f -o t -e trace=clone3,clone dtn-load -s 8 "$@" a.png' sh "$@" > s
+	# strace itself may end later than what it watches
+	for _ in $(seq 50); do
+		[ "$(grep -c 'exited with 0' t)" != "$(($(grep -c '^[0-9]* *clone' t) + 1))" ] || break
+		sleep 0.1
+	done
+	grep -c '^[0-9]* *clone' t || true
+}
+
+@test "as many threads as processors that the control group may use" {
+	unshare -m sh -c 'mount --bind /dev/null /proc/$$/cgroup' || skip "cannot mount"
+	unsanitized "a sanitizer has threads of its own"
+	(($(nproc) > 1)) || skip "there is one processor"
+	picture png > a.png
+	mkdir -p groups/jobs/7
+	echo 0::/jobs/7 > group
+	same "without limits" $(($(nproc) - 1)) "$(begun)"
+	echo 'max 100000' > groups/jobs/7/cpu.max
+	same "with none" $(($(nproc) - 1)) "$(begun)"
+	echo '50000 100000' > groups/jobs/cpu.max
+	same "of the group above, half of one" 0 "$(begun)"
+	same "with -j" 2 "$(begun -j 3)"
+	echo '100001 100000' > groups/jobs/cpu.max
+	same "more than one" 1 "$(begun)"
+}
+
 @test "--limit of what is broken is the beginning of the whole" {
 	local n j
 	# 1000 images of 28x28, and some compressed bytes in the middle are others
