@@ -1,6 +1,8 @@
 /* base.c -- messages, memory and the start of a program: the only place that exits. */
 #include "lib/base.h"
 
+#include "lib/line.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -132,6 +134,7 @@ static char *message(const char *format, va_list args, int error)
 
 static void speak(const char *kind, const char *text)
 {
+	dtn_line_interrupt();
 	fprintf(stderr, "%s: %s%s\n", dtn_program, kind, text ? text : "out of memory");
 }
 

@@ -13,6 +13,8 @@
 
 static const double Pause = 0.1;        /* seconds */
 
+static struct dtn_line *shown;          /* what stands there, or NULL */
+
 void dtn_line_init(struct dtn_line *line)
 {
 	*line = (struct dtn_line){
@@ -55,6 +57,7 @@ void dtn_line_show(struct dtn_line *line, const char *format, ...)
 	n += vsnprintf(text + n, sizeof(text) - (size_t)n, format, args);
 	va_end(args);
 	line->width = visible(n < (int)sizeof(text) ? n : (int)sizeof(text) - 1);
+	shown = line;
 	fprintf(stderr, "\r%.*s%*s", line->width, text,
 		before > line->width ? before - line->width : 0, "");
 	fflush(stderr);
@@ -67,6 +70,14 @@ void dtn_line_clear(struct dtn_line *line)
 		fflush(stderr);
 	}
 	line->width = 0;
+	if (shown == line)
+		shown = NULL;
+}
+
+void dtn_line_interrupt(void)
+{
+	if (shown)
+		dtn_line_clear(shown);
 }
 
 const char *dtn_clock_text(double seconds)

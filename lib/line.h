@@ -16,7 +16,10 @@ void dtn_line_init(struct dtn_line *);
  * there is no terminal. */
 bool dtn_line_due(struct dtn_line *);
 void dtn_line_show(struct dtn_line *, const char *format, ...) DTN_PRINTF(2, 3);
-void dtn_line_clear(struct dtn_line *);         /* before any other message, and at the end */
+void dtn_line_clear(struct dtn_line *);         /* at the end */
+
+/* Rub out the line that was shown last, if it is still there: messages begin with this. */
+void dtn_line_interrupt(void);
 
 /* Seconds as 0:05, 12:34 or 3:25:45; valid until the next call. */
 const char *dtn_clock_text(double seconds);

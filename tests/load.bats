@@ -341,6 +341,23 @@ near() { awk '{ for (i = 1; i <= NF; i++) $i = $i < 12 ? 0 : $i > 243 ? 255 : $i
 	same last "dtn-load: no image could be loaded: 4 bad" "$(tail -n 1 err)"
 }
 
+@test "a message on a terminal begins a line of its own, whatever shows how far it is" {
+	local i
+	mkdir d
+	picture png -s 400x400 > d/1.png
+	for i in $(seq 100 399); do ln d/1.png d/1$i.png; done
+	echo text > d/2.png
+	script -qec "dtn-load -j 1 d > s" /dev/null < /dev/null > seen || true
+	tr '\r' '\n' < seen > lines
+	grep -q '^dtn-load: [0-9]* of 302 images  [0-9]* images/s' lines
+	grep -qx 'dtn-load: d/2.png: neither PNG, .*' lines || fail "$(tail -n 3 lines)"
+	rm d/2.png d/1200.png
+	echo text > d/1200.png
+	script -qec "dtn-load -j 1 --skip-bad d > s" /dev/null < /dev/null > seen
+	tr '\r' '\n' < seen > lines
+	grep -qx 'dtn-load: warning: d/1200.png: neither PNG, .*' lines || fail "$(tail -n 3 lines)"
+}
+
 @test "more images than the program may open files" {
 	mkdir d
 	for i in $(seq 100); do picture png -s 1x1 -k gray -v 5 > d/$i; done
