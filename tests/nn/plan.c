@@ -189,6 +189,7 @@ int main(void)
 	struct dtn_unet medium = {
 		32, 32, 3, 64, 4, { 1, 2, 2, 2 }, 2, 1, { 16 }, 1, .groups = 32
 	};
+	struct dtn_unet conditional = odd;
 
 	one(&cifar, 128, true, DTN_F32, "cifar-train", 1.02);    /* found: 1.0146 */
 	one(&cifar, 128, false, DTN_F32, "cifar-sample", 1.001);
@@ -199,6 +200,9 @@ int main(void)
 	check(dtn_unet_parameters(&cifar) == 35746307, "35,746,307 parameters", "cifar");
 	check(dtn_unet_parameters(&small) == 1539329, "1,539,329 parameters", "28x28x1");
 	check(dtn_unet_parameters(&medium) == 8952067, "8,952,067 parameters", "32x32x3");
+	conditional.classes = 10;
+	check(dtn_unet_parameters(&conditional) == dtn_unet_parameters(&odd) + 11 * 4 * 16,
+	      "a row for each class and one for none", "odd");
 	check(same_keys(&cifar, "tests/fixtures/cifar10-keys.txt"),
 	      "the published names and shapes", "cifar");
 	return failures > 0;
