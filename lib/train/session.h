@@ -35,4 +35,9 @@ void dtn_session_prepare(struct dtn_session *, const struct dtn_training *,
 			 const struct dtn_settings *wanted);
 void dtn_session_release(struct dtn_session *);
 
+/* On the way there: what the model's file will say besides the weights; and to a person at a
+ * terminal, in a line, what begins, with -v more. */
+void dtn_session_describe(struct dtn_session *);
+void dtn_session_say(const struct dtn_session *);
+
 #endif
