@@ -233,6 +233,26 @@ pixels() { dtn-info --dump image "$1" | od -An -v -t f4 -w4; }
 	done
 }
 
+# Here with the backend of this file for the GPU's, and few tests: one that has cases for cuda, and
+# those that have none.
+@test "check-cuda passes over tests of the CPU alone, and counts the others" {
+	local test
+	mkdir -p tree/build/opt/tests tree/tests
+	cp -r "$ROOT/scripts" tree
+	cp -r "$F/with/bin" "$F/with/lib" tree/build/opt
+	mkdir tree/tests/op tree/build/opt/tests/op
+	for test in harness.c silu.c update.c vec.c winograd.c; do
+		cp "$ROOT/tests/op/$test" tree/tests/op
+		[ $test = harness.c ] || cp "$ROOT/build/opt/tests/op/${test%.c}" tree/build/opt/tests/op
+	done
+	tree/scripts/check-cuda ops > said
+	grep -qE '^[0-9]+ passed, 0 failed, 0 skipped$' said
+	[ "$(tail -n 1 said | cut -d ' ' -f 1)" -gt 10 ]
+	rm tree/build/opt/tests/op/update
+	run -1 tree/scripts/check-cuda ops
+	[[ $output == *'not ok build/opt/tests/op/update: '* ]]
+}
+
 @test "auto goes on with the CPU, and says so with -v" {
 	"$F/without/bin/dtn-sample" -v -n 1 --steps 1 "$F/cpu.dtn" > a.dtn 2> said
 	grep -q '^dtn-sample: no CUDA (.*): going on with the CPU$' said
