@@ -46,8 +46,9 @@ enum { CUDA_MOST_SHARED = 96 << 10 };
 	extern __shared__ __align__(128) unsigned char cuda_dynamic[]; \
 	type *const name = reinterpret_cast<type *>(cuda_dynamic)
 
-/* More dynamic shared memory than this is given only when asked for. */
-enum { CUDA_FREE_SHARED = 48 << 10 };
+/* More dynamic shared memory than this is given only when asked for: 48 KiB, less the KiB that code
+ * for compute capability 9.0 counts as the kernel's own. */
+enum { CUDA_FREE_SHARED = 47 << 10 };
 
 template <class... P, class... A>
 static void cuda_launch(const char *name, void (*kernel)(P...), dim3 grid, dim3 block,
