@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* An image of 3 x 1001 x 7 bytes: no whole number of them fits a chunk, so many lie in two. */
@@ -128,8 +129,8 @@ static float number(int role, int image, int at)
 	return (float)(role * 1000 + image) + (float)(at % 100003) / 131072;
 }
 
-/* Label, eps, t, image, x_t: in any order of the tensors. */
-static void write_pairs(const char *to)
+/* Label, eps, t, image, x_t: in any order of the tensors.  The first image is at timestep `t0`. */
+static void write_pairs(const char *to, int32_t t0)
 {
 	static const int role[] = { DTN_LABEL, DTN_NOISE, DTN_TIMESTEP, DTN_IMAGE, DTN_NOISED };
 	const uint64_t n = 20, dim[] = { n, H, W, C };
@@ -158,6 +159,8 @@ static void write_pairs(const char *to)
 			else
 				((float *)values)[i] = number(role[k], (int)(i / row),
 							      (int)(i % row));
+		if (role[k] == DTN_TIMESTEP)
+			*(int32_t *)values = t0;
 		data[k] = values;
 	}
 	dtn_output_open(&out, to, false);
@@ -208,6 +211,30 @@ static void pairs(const char *name, uint64_t max_memory)
 	dtn_loader_release(&s);
 	dtn_data_release(&d);
 	free(xt);
+}
+
+/* Timesteps that the schedule does not have would be read beyond its tables. */
+static void strange_times(void)
+{
+	static const int32_t strange[] = { 30, -1, INT32_MAX, INT32_MIN };
+	int refused = 0;
+
+	for (int i = 0; i < 4; i++) {
+		int status = 0;
+		pid_t child;
+
+		write_pairs(path, strange[i]);
+		fflush(stdout);
+		child = fork();
+		if (child == 0) {
+			dtn_verbosity = -2;
+			load(UINT64_MAX);
+			_exit(0);
+		}
+		waitpid(child, &status, 0);
+		refused += WIFEXITED(status) && WEXITSTATUS(status) == DTN_INPUT;
+	}
+	check(refused == 4, "timesteps beyond the schedule are refused", "one is taken");
 }
 
 static void epochs(void)
@@ -272,10 +299,11 @@ int main(int argc, char **argv)
 	fetched("spooled", 0, 0);
 	fetched("some of both", (uint64_t)PER_RECORD * BYTES + 10, (uint64_t)PER_RECORD * BYTES);
 	scaled();
-	write_pairs(path);
+	write_pairs(path, 0);
 	pairs("images with noise, in memory", UINT64_MAX);
 	pairs("images with noise, spooled", 0);
 	pairs("images with noise, some of both", 20 * BYTES * 4 + 10);
+	strange_times();
 	epochs();
 	splits();
 	unlink(path);
