@@ -1,7 +1,9 @@
 /* line.c -- one line on a terminal that is written over and over.
  *
- * Blanks rather than escape sequences rub out a longer line, so nothing depends on the terminal's
+ * Blanks rather than escape sequences rub out what was there, so nothing depends on the terminal's
  * kind.  A line that is wider than the terminal is cut: the rest would go to a next one, and stay.
+ * One that is narrower is filled up, as another program of the pipe may have written a longer one,
+ * and the cursor goes back, so that whatever that program prints next does not begin behind it.
  */
 #include "lib/line.h"
 
@@ -32,22 +34,20 @@ bool dtn_line_due(struct dtn_line *line)
 	return true;
 }
 
-/* How much of a line of n columns the terminal shows; the last column is left free, as some go on
- * to the next line there.  It may have another width than the last time. */
-static int visible(int n)
+/* The terminal's columns but the last, where some go on to the next line; 0: it does not say.  They
+ * may be others than the last time. */
+static int columns(void)
 {
 	struct winsize size;
 
-	if (ioctl(2, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)       /* it does not say */
-		return n;
-	return n < size.ws_col ? n : size.ws_col - 1;
+	return ioctl(2, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col - 1 : 0;
 }
 
 void dtn_line_show(struct dtn_line *line, const char *format, ...)
 {
 	char text[200];
 	va_list args;
-	int n = snprintf(text, sizeof(text), "%s: ", dtn_program), before = visible(line->width);
+	int n = snprintf(text, sizeof(text), "%s: ", dtn_program), before = line->width, most;
 
 	if (!line->terminal)
 		return;
@@ -56,17 +56,22 @@ void dtn_line_show(struct dtn_line *line, const char *format, ...)
 	va_start(args, format);
 	n += vsnprintf(text + n, sizeof(text) - (size_t)n, format, args);
 	va_end(args);
-	line->width = visible(n < (int)sizeof(text) ? n : (int)sizeof(text) - 1);
+	n = n < (int)sizeof(text) ? n : (int)sizeof(text) - 1;
+	most = columns();
+	if (most == 0)
+		most = before > n ? before : n;
+	line->width = n < most ? n : most;
 	shown = line;
-	fprintf(stderr, "\r%.*s%*s", line->width, text,
-		before > line->width ? before - line->width : 0, "");
+	fprintf(stderr, "\r%.*s%*s\r", line->width, text, most - line->width, "");
 	fflush(stderr);
 }
 
 void dtn_line_clear(struct dtn_line *line)
 {
 	if (line->terminal && line->width > 0) {
-		fprintf(stderr, "\r%*s\r", visible(line->width), "");
+		int most = columns();
+
+		fprintf(stderr, "\r%*s\r", most > 0 ? most : line->width, "");
 		fflush(stderr);
 	}
 	line->width = 0;
