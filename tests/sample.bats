@@ -469,6 +469,8 @@ numbers() { dtn-sample --dtype f32 --precision f32 "$@" classes.dtn | pixels - |
 	stream -n 5 -s 8x8x1 > images.dtn
 	stream -n 5 -s 8x9x1 > wide.dtn
 	fails 3 'images of 9x8x1, but the model makes images of 8x8x1' dtn-sample -o s --from wide.dtn m.dtn
+	stream -n 5 -s 8x8x3 > colors.dtn
+	fails 3 'images of 8x8x3, but the model makes images of 8x8x1' dtn-sample -o s --from colors.dtn m.dtn
 	dtn-sample -n 2 --trace 3 m.dtn > trace.dtn
 	fails 3 'frames of dtn-sample --trace; --from wants images or noise' \
 		dtn-sample -o s --from trace.dtn m.dtn

@@ -1,8 +1,10 @@
 /* data.c -- images come back as they were written, from memory and from the spool, in the right
- * order. */
+ * order; what a stream must not say is refused. */
 #include "lib/train/batch.h"
 
 #include "lib/diffusion/choose.h"
+#include "lib/diffusion/from.h"
+#include "lib/nn/unet.h"
 #include "lib/output.h"
 #include "lib/rng.h"
 #include "tests/check.h"
@@ -129,11 +131,14 @@ static float number(int role, int image, int at)
 	return (float)(role * 1000 + image) + (float)(at % 100003) / 131072;
 }
 
-/* Label, eps, t, image, x_t: in any order of the tensors.  The first image is at timestep `t0`. */
-static void write_pairs(const char *to, int32_t t0)
+/* A tensor that is not what it should be: of another type or height, or of other numbers. */
+struct spoilt { int role, type; uint64_t height; int32_t number; };
+
+/* Label, eps, t, image, x_t: in any order of the tensors.  spoilt NULL: all as they should be. */
+static void write_pairs(const char *to, const struct spoilt *spoilt)
 {
 	static const int role[] = { DTN_LABEL, DTN_NOISE, DTN_TIMESTEP, DTN_IMAGE, DTN_NOISED };
-	const uint64_t n = 20, dim[] = { n, H, W, C };
+	const uint64_t n = 20;
 	struct dtn_schedule_config schedule = { .steps = 30, .kind = DTN_SIGMOID };
 	struct dtn_output out;
 	struct dtn_writer *w;
@@ -147,10 +152,12 @@ static void write_pairs(const char *to, int32_t t0)
 		bool bytes = role[k] == DTN_IMAGE;
 		size_t row = small ? 1 : BYTES;
 		void *values = dtn_alloc(n * row, 4);
+		const bool this = spoilt && spoilt->role == role[k];
+		const uint64_t other[] = { n, this ? spoilt->height : H, W, C };
 
-		t[k] = dtn_tensor(dtn_role_name(role[k]), role[k],
+		t[k] = dtn_tensor(dtn_role_name(role[k]), role[k], this ? spoilt->type :
 				  small ? DTN_I32 : bytes ? DTN_U8 : DTN_F32, true,
-				  small ? 1 : 4, dim);
+				  small ? 1 : 4, other);
 		for (size_t i = 0; i < n * row; i++)
 			if (small)
 				((int32_t *)values)[i] = (int32_t)(i * 7 % 30);
@@ -159,8 +166,8 @@ static void write_pairs(const char *to, int32_t t0)
 			else
 				((float *)values)[i] = number(role[k], (int)(i / row),
 							      (int)(i % row));
-		if (role[k] == DTN_TIMESTEP)
-			*(int32_t *)values = t0;
+		for (size_t i = 0; i < n && this && spoilt->type == DTN_I32; i++)
+			((int32_t *)values)[i] = spoilt->number;
 		data[k] = values;
 	}
 	dtn_output_open(&out, to, false);
@@ -213,28 +220,68 @@ static void pairs(const char *name, uint64_t max_memory)
 	free(xt);
 }
 
-/* Timesteps that the schedule does not have would be read beyond its tables. */
-static void strange_times(void)
+static void load_to_train(void)
 {
-	static const int32_t strange[] = { 30, -1, INT32_MAX, INT32_MIN };
-	int refused = 0;
+	struct dtn_data d;
+	char *operand[] = { path };
+
+	dtn_data_open(&d, 1, operand, UINT64_MAX);
+	dtn_data_classes(&d, NULL);
+	dtn_data_load(&d, NULL, NULL);
+}
+
+static void load_to_begin(void)
+{
+	const struct dtn_model model = {
+		.unet = { .height = H, .width = W, .colours = C },
+		.schedule = { .steps = 30, .kind = DTN_SIGMOID }
+	};
+	struct dtn_from from;
+
+	dtn_from_read(&from, path, &model, 0, 1);
+}
+
+/* What a stream says is not to be trusted: timesteps and labels are places in tables, and what does
+ * not match the images would be read as if it did. */
+static void refuses(const char *name, void (*read)(void), struct spoilt spoilt)
+{
+	int status = 0;
+	pid_t child;
+
+	write_pairs(path, &spoilt);
+	fflush(stdout);
+	child = fork();
+	if (child == 0) {
+		dtn_verbosity = -2;
+		read();
+		_exit(0);
+	}
+	waitpid(child, &status, 0);
+	check(WIFEXITED(status) && WEXITSTATUS(status) == DTN_INPUT, name, "not refused");
+}
+
+static void strange_streams(void)
+{
+	static const int32_t time[] = { 30, -1, INT32_MAX, INT32_MIN },
+			     label[] = { DTN_MAX_CLASSES, -2, INT32_MAX, INT32_MIN };
 
 	for (int i = 0; i < 4; i++) {
-		int status = 0;
-		pid_t child;
-
-		write_pairs(path, strange[i]);
-		fflush(stdout);
-		child = fork();
-		if (child == 0) {
-			dtn_verbosity = -2;
-			load(UINT64_MAX);
-			_exit(0);
-		}
-		waitpid(child, &status, 0);
-		refused += WIFEXITED(status) && WEXITSTATUS(status) == DTN_INPUT;
+		refuses("a timestep that is none, to train on", load_to_train,
+			(struct spoilt){ DTN_TIMESTEP, DTN_I32, H, time[i] });
+		refuses("a label that is none", load_to_train,
+			(struct spoilt){ DTN_LABEL, DTN_I32, H, label[i] });
 	}
-	check(refused == 4, "timesteps beyond the schedule are refused", "one is taken");
+	refuses("a timestep that is none, to begin with", load_to_begin,
+		(struct spoilt){ DTN_TIMESTEP, DTN_I32, H, 30 });
+	refuses("a timestep below all, to begin with", load_to_begin,
+		(struct spoilt){ DTN_TIMESTEP, DTN_I32, H, -1 });
+	refuses("timesteps in f32", load_to_train, (struct spoilt){ DTN_TIMESTEP, DTN_F32, H, 0 });
+	refuses("labels in f32", load_to_train, (struct spoilt){ DTN_LABEL, DTN_F32, H, 0 });
+	refuses("noise in bytes", load_to_train, (struct spoilt){ DTN_NOISE, DTN_U8, H, 0 });
+	refuses("x_t of another size", load_to_train,
+		(struct spoilt){ DTN_NOISED, DTN_F32, H - 1, 0 });
+	refuses("noise of another size", load_to_train,
+		(struct spoilt){ DTN_NOISE, DTN_F32, H - 1, 0 });
 }
 
 static void epochs(void)
@@ -299,11 +346,11 @@ int main(int argc, char **argv)
 	fetched("spooled", 0, 0);
 	fetched("some of both", (uint64_t)PER_RECORD * BYTES + 10, (uint64_t)PER_RECORD * BYTES);
 	scaled();
-	write_pairs(path, 0);
+	write_pairs(path, NULL);
 	pairs("images with noise, in memory", UINT64_MAX);
 	pairs("images with noise, spooled", 0);
 	pairs("images with noise, some of both", 20 * BYTES * 4 + 10);
-	strange_times();
+	strange_streams();
 	epochs();
 	splits();
 	unlink(path);
