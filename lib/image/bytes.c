@@ -87,6 +87,12 @@ size_t dtn_bytes_read(struct dtn_bytes *s, void *to, size_t n)
 	return done;
 }
 
+const uint8_t *dtn_bytes_taken(const struct dtn_bytes *s, size_t *n)
+{
+	*n = s->start;
+	return s->offset == s->end ? s->buffer : NULL;
+}
+
 void dtn_bytes_release(struct dtn_bytes *s)
 {
 	free(s->buffer);

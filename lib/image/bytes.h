@@ -25,6 +25,10 @@ uint64_t dtn_bytes_size(const struct dtn_bytes *);    /* of the file; 0: unknown
 size_t dtn_bytes_fill(struct dtn_bytes *);            /* bytes at hand; 0: end or error */
 size_t dtn_bytes_peek(struct dtn_bytes *, uint8_t *to, size_t n);     /* first bytes, not taken */
 size_t dtn_bytes_read(struct dtn_bytes *, void *to, size_t n);
+
+/* What was taken so far, from the first byte of the file on; NULL where the buffer does not hold it
+ * any more. */
+const uint8_t *dtn_bytes_taken(const struct dtn_bytes *, size_t *n);
 void dtn_bytes_release(struct dtn_bytes *);
 
 #endif

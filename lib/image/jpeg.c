@@ -170,8 +170,10 @@ struct dtn_jpeg *dtn_jpeg_open(void)
 	return j;
 }
 
+/* What libjpeg was given and has not taken goes back to the source. */
 void dtn_jpeg_abandon(struct dtn_jpeg *j)
 {
+	j->source->start = j->source->end - j->input.bytes_in_buffer;
 	jpeg_destroy_decompress(&j->codec);
 }
 

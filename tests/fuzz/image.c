@@ -4,6 +4,7 @@
 #include "lib/image/image.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { MOST_PIXELS = 1 << 16 };
 
@@ -16,7 +17,7 @@ void target_read(const uint8_t *data, size_t n)
 	const struct dtn_wanted wanted = { (int)(1 + n % 37), (int)(1 + n % 23), n % 2 ? 1 : 3,
 					   (enum dtn_fit)(n % 3) };
 	struct dtn_fault fault;
-	struct dtn_seen seen;
+	struct dtn_seen seen, again;
 
 	(void)data;
 	decoder = dtn_decoder_open(MOST_PIXELS);
@@ -24,7 +25,9 @@ void target_read(const uint8_t *data, size_t n)
 	if (!dtn_decode_header(decoder, 0, &seen, &fault))
 		fuzz_must(fault.status == DTN_INPUT && *fault.text, fault.text);
 	else
-		fuzz_must((uint64_t)seen.width * (uint64_t)seen.height <= MOST_PIXELS, "too large");
+		fuzz_must((uint64_t)seen.width * (uint64_t)seen.height <= MOST_PIXELS &&
+			  dtn_decode_header(decoder, 0, &again, &fault) &&
+			  memcmp(&seen, &again, sizeof(seen)) == 0, "too large, or not as before");
 	if (!dtn_decode(decoder, 0, &wanted, pixels, &fault))
 		fuzz_must(fault.status == DTN_INPUT && *fault.text, fault.text);
 }
