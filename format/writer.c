@@ -3,6 +3,8 @@
  * Frames are put together in one buffer, which is written when it is full and after each record, so
  * that the next program can begin; a large chunk is written from where it lies.  At no moment does
  * the buffer hold half a frame: when the program dies, what it holds is written and FAIL after it.
+ * Another thread than the writer's may be the one that dies, so whoever changes the buffer or
+ * writes it holds a lock; who says FAIL never gives it back.
  */
 #include "format/encode.h"
 #include "lib/output.h"
@@ -10,13 +12,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
 	FULL = 1 << 20,
-	WORTH_A_COPY = 1 << 16         /* a chunk of so many bytes is written by itself */
+	WORTH_A_COPY = 1 << 16,        /* a chunk of so many bytes is written by itself */
+	PATIENCE = 10                   /* seconds that a dying thread waits for a slow reader */
 };
 
 struct dtn_writer {
@@ -26,6 +32,8 @@ struct dtn_writer {
 	size_t n, cap;
 	uint64_t written;               /* bytes of this segment that have left the buffer */
 	bool flushing;                  /* within a write */
+	pthread_mutex_t lock;           /* of the buffer and all that says what is in it */
+	atomic_bool dying;              /* nobody may enter any more */
 
 	/* the segment */
 	bool open;
@@ -39,6 +47,21 @@ struct dtn_writer {
 	uint32_t chunk;
 	uint64_t left;                  /* its bytes that were not written yet */
 };
+
+/* --- one thread at a time ------------------------------------------------------------------ */
+
+/* A thread that dies must not wait for its turn behind one that always has more to write. */
+static void enter(struct dtn_writer *w)
+{
+	while (w->dying)
+		pause();
+	pthread_mutex_lock(&w->lock);
+}
+
+static void leave(struct dtn_writer *w)
+{
+	pthread_mutex_unlock(&w->lock);
+}
 
 /* --- bytes and frames --------------------------------------------------------------------- */
 
@@ -147,6 +170,18 @@ static void write_anyway(int fd, const uint8_t *p, size_t n)
 	}
 }
 
+/* Keep all other threads from writing; true also where this one was at it.  False where the writer
+ * does not come to an end: its reader does not read, or it is about to die, too. */
+static bool take_over(struct dtn_writer *w)
+{
+	struct timespec until;
+
+	w->dying = true;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += PATIENCE;
+	return pthread_mutex_timedlock(&w->lock, &until) != ETIMEDOUT;
+}
+
 /* A file that appears only complete needs no FAIL.  After a failed write nobody knows where the
  * reader stands, so nothing more is said. */
 static void say_fail(void *arg, enum dtn_status status, const char *text)
@@ -156,7 +191,7 @@ static void say_fail(void *arg, enum dtn_status status, const char *text)
 	uint8_t *p = last;
 	size_t n;
 
-	if (w->flushing || w->output->temporary)
+	if (w->output->temporary || !take_over(w) || w->flushing)
 		return;
 	if (!w->open) {
 		fill_head(p + DTN_FRAME_HEADER, DTN_ANY, w->chunk_size);
@@ -175,7 +210,13 @@ static void say_fail(void *arg, enum dtn_status status, const char *text)
 struct dtn_writer *dtn_writer_open(struct dtn_output *output, int level)
 {
 	struct dtn_writer *w = dtn_alloc(1, sizeof(*w));
+	pthread_mutexattr_t kind;
 
+	/* Locking it twice is an error that say_fail expects. */
+	pthread_mutexattr_init(&kind);
+	pthread_mutexattr_settype(&kind, PTHREAD_MUTEX_ERRORCHECK);
+	pthread_mutex_init(&w->lock, &kind);
+	pthread_mutexattr_destroy(&kind);
 	w->output = output;
 	w->chunk_size = w->next_chunk_size = DTN_CHUNK_SIZE;
 	w->codec = dtn_encoder_open(level);
@@ -202,6 +243,7 @@ void dtn_write_segment(struct dtn_writer *w, enum dtn_kind kind, const struct dt
 
 	if (w->open)
 		abort();
+	enter(w);
 	w->chunk_size = w->next_chunk_size;
 	w->written = 0;
 	w->chain = 0;
@@ -218,14 +260,17 @@ void dtn_write_segment(struct dtn_writer *w, enum dtn_kind kind, const struct dt
 		text = dtn_prov_print(prov, &n);
 		add_text(w, DTN_PROV, text, n, DTN_PROV_MOST);
 	}
+	leave(w);
 }
 
 void dtn_write_frame(struct dtn_writer *w, uint32_t tag, uint32_t flags, const void *body, size_t n)
 {
 	if (!w->open || w->record)
 		abort();
+	enter(w);
 	memcpy(room(w, n + DTN_FRAME_EXTRA) + DTN_FRAME_HEADER, body, n);
 	add_frame(w, tag, flags, n);
+	leave(w);
 }
 
 void dtn_write_end(struct dtn_writer *w)
@@ -236,6 +281,7 @@ void dtn_write_end(struct dtn_writer *w)
 
 	if (!w->open || w->record)
 		abort();
+	enter(w);
 	p = room(w, 8 + 16 * (size_t)w->index.n + DTN_FRAME_EXTRA) + DTN_FRAME_HEADER;
 	index_at = position(w);
 	n = dtn_index_print(&w->index, p);
@@ -251,16 +297,20 @@ void dtn_write_end(struct dtn_writer *w)
 	add_frame(w, DTN_END, 0, DTN_END_BODY);
 	flush(w);
 	w->open = false;
+	leave(w);
 }
 
 void dtn_writer_close(struct dtn_writer *w)
 {
 	if (w->open)
 		dtn_die(DTN_ENV, "%s: the stream was left unfinished", w->output->name);
+	enter(w);
 	flush(w);
+	leave(w);
 	dtn_forget_death(say_fail, w);
 	dtn_encoder_close(w->codec);
 	dtn_index_clear(&w->index);
+	pthread_mutex_destroy(&w->lock);
 	free(w->buffer);
 	free(w);
 }
@@ -286,6 +336,7 @@ void dtn_write_describe(struct dtn_writer *w, struct dtn_record *r)
 
 	if (!w->open || w->record || r->tensors < 1 || r->tensors > DTN_TENSORS_MOST)
 		abort();
+	enter(w);
 	r->seq = w->records;
 	r->first = w->samples;
 	for (int i = 0; i < r->tensors; i++) {
@@ -308,6 +359,7 @@ void dtn_write_describe(struct dtn_writer *w, struct dtn_record *r)
 	w->tensor = -1;
 	w->left = 0;
 	next_tensor(w);
+	leave(w);
 }
 
 /* CHNK and the frame after it.  Once CHNK is in the buffer nothing can fail but the output. */
@@ -351,12 +403,16 @@ void dtn_write_tensor(struct dtn_writer *w, const void *data)
 		const struct dtn_coded *k;
 		int n = dtn_encode(w->codec, t, from, w->left, w->chunk_size, &k);
 
+		enter(w);
 		for (int i = 0; i < n; i++) {
 			add_chunk(w, &k[i].chunk, k[i].piece, k[i].pieces);
 			from += k[i].chunk.raw;
 		}
+		leave(w);
 	}
+	enter(w);
 	next_tensor(w);
+	leave(w);
 }
 
 void dtn_write_chunk(struct dtn_writer *w, const struct dtn_chunk *c)
@@ -366,6 +422,7 @@ void dtn_write_chunk(struct dtn_writer *w, const struct dtn_chunk *c)
 
 	if (!w->record || c->raw != (w->left < w->chunk_size ? w->left : w->chunk_size))
 		abort();
+	enter(w);
 	if (c->codec == 0) {    /* stored in another way; the filter remains */
 		k = dtn_encode_stored(w->codec, c);
 		add_chunk(w, &k->chunk, k->piece, k->pieces);
@@ -373,6 +430,7 @@ void dtn_write_chunk(struct dtn_writer *w, const struct dtn_chunk *c)
 		add_chunk(w, c, &whole, 1);
 	}
 	next_tensor(w);
+	leave(w);
 }
 
 void dtn_write_record(struct dtn_writer *w, struct dtn_record *r, const void *const data[])
