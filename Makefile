@@ -228,7 +228,7 @@ check check-long:
 	@$(MAKE) --no-print-directory $(JOBS) all tests-built
 	@$(MAKE) --no-print-directory $(JOBS) SAN=1 $(if $(filter %-long,$@),all) tests-built
 	$(if $(filter %-long,$@),@$(MAKE) --no-print-directory $(JOBS) SAN=thread all \
-		$(addprefix build/tsan/tests/,nn/run diffusion/sample))
+		$(addprefix build/tsan/tests/,nn/run diffusion/sample diffusion/guidance))
 	$(if $(filter %-long,$@),@$(MAKE) --no-print-directory $(JOBS) SAN=fuzz CC=clang fuzz-built)
 	@sh tests/run $(if $(filter %-long,$@),--long)
 

@@ -32,6 +32,7 @@ static const struct dtn_option options[] = {
 	{ "trace-x0", 0, NULL, "frames show the image as the network expects it" },
 	{ "class", 0, "NAME,...|all", "of which class; several take turns (default: all)" },
 	{ "guidance", 0, "S", "exaggerate the class; 1: as it is, 0: no class (default: 2)" },
+	{ "guide-at", 0, "LOW,HIGH", "do so only between these timesteps (default: all)" },
 	{ "from", 0, "STREAM", "begin with noise or images of this stream" },
 	{ "strength", 0, "F", "part of the steps that change the images, 0 (one step) to 1"
 	  " (default: 0.75)" },
@@ -118,6 +119,8 @@ static void one_option(struct wishes *w, const struct dtn_args *args)
 		w->guide.class = args->value;
 	else if (!strcmp(name, "guidance"))
 		w->guide.guidance = dtn_args_real(args, 0, 1000);
+	else if (!strcmp(name, "guide-at"))
+		w->guide.at = *args;
 	else if (!strcmp(name, "from"))
 		w->from = args->value;
 	else if (!strcmp(name, "strength"))
@@ -301,7 +304,8 @@ static void make_images(struct dtn_sink *sink, struct work *k, const struct wish
 		.first = w->first, .n = w->n, .frames = k->frames.n, .after = k->frames.after,
 		.x0_frames = w->trace_x0, .type = sink->type, .emit = dtn_sink_emit,
 		.progress = dtn_sink_progress, .arg = sink, .start = k->from.x,
-		.label = sink->label, .labels = sink->labels, .guidance = w->guide.guidance
+		.label = sink->label, .labels = sink->labels, .guidance = w->guide.guidance,
+		.guide_at = { w->guide.between[0], w->guide.between[1] }
 	};
 	float *param;
 	int workers;

@@ -100,9 +100,9 @@ pixels() { dtn-info --dump image "$1" | od -An -v -t f4 -w4; }
 	near cpu cuda 1e-4
 	local name
 	name=$(dtn-info --json cpu.dtn | sed -n 's/.*"labels": *"\([^,"]*\).*/\1/p')
-	for how in "--guidance 1" "--guidance 2"; do
+	for how in "--guidance 1 --steps 2" "--guidance 2 --steps 2" "--guide-at 400,700 --steps 9 -b 1" "--guide-at 999,999 --steps 2"; do
 		for device in cpu cuda; do
-			dtn-sample --device $device --precision f32 -n 2 --class "$name" $how --steps 2 --dtype f32 --force \
+			dtn-sample --device $device --precision f32 -n 2 --class "$name" $how --dtype f32 --force \
 				-o $device.samples cpu.dtn
 			pixels $device.samples > $device
 		done

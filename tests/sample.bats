@@ -313,6 +313,51 @@ numbers() { dtn-sample --dtype f32 --precision f32 "$@" classes.dtn | pixels - |
 	done
 }
 
+@test "guidance between timesteps only" {
+	classes
+	local all="--class cat --guidance 3 --steps 10" k
+	numbers -n 2 $all --trace 11 --guidance 1 > learned
+	numbers -n 2 $all --trace 11 > guided
+	# of steps at 99, 89 .. 9 those at 69 to 39 are guided, so four frames of an image are as learned,
+	# with the noise, and not the others
+	numbers -n 2 $all --trace 11 --guide-at 39,69 > between
+	for k in 0 1; do
+		for f in learned between; do tail -n +$((k * 704 + 1)) $f | head -n 256 > $f.begin; done
+		cmp learned.begin between.begin
+	done
+	! cmp -s <(tail -n +257 learned | head -n 64) <(tail -n +257 between | head -n 64) || fail "no guidance"
+	numbers -n 2 $all --trace 11 --guide-at 30,78 | cmp - between
+	! cmp -s guided between || fail "guidance everywhere"
+	numbers -n 2 $all --trace 11 --guide-at 0,99 | cmp - guided
+	numbers -n 2 $all --trace 11 --guide-at 40,48 | cmp - learned
+	# one image is made like the others, whatever -j and -b
+	numbers -n 20 $all --guide-at 39,69 > images
+	numbers -n 20 $all --guide-at 39,69 -j 3 -b 1 | cmp - images
+	numbers -n 3 --first 13 $all --guide-at 39,69 -j 1 > part
+	tail -n +$((13 * 64 + 1)) images | head -n $((3 * 64)) | cmp - part
+	dtn-sample -n 1 $all --guide-at 39,69 classes.dtn > s
+	same timesteps 39,69 "$(meta sample.guide_at s)"
+	dtn-png -o s.png s
+	unpng -t s.png | grep -q 'sample.guide_at.*39,69'
+	for k in 0 1; do absent guide_at <(dtn-info <(dtn-sample -n 1 --guidance $k classes.dtn)); done
+}
+
+@test "timesteps of guidance that are none" {
+	classes
+	local k
+	for k in 5 5, 1,2,3 -1,5 5,100 x,y ''; do
+		fails 2 "--guide-at $k: wants" dtn-sample -o s --guide-at "$k" classes.dtn
+	done
+	fails 2 '--guide-at 6,5: wants two timesteps, LOW,HIGH' dtn-sample -o s --guide-at 6,5 classes.dtn
+	fails 2 'wants up to 2 numbers from 0 to 99' dtn-sample -o s --guide-at 0,100 classes.dtn
+	for k in 0 1; do
+		fails 2 "--guide-at wants a --guidance other than 0 and 1, not $k" \
+			dtn-sample -o s --guidance $k --guide-at 0,9 classes.dtn
+	done
+	fails 2 '--guide-at: the model was not trained with classes' dtn-sample -o s --guide-at 0,9 m.dtn
+	[ ! -e s ]
+}
+
 @test "several classes take turns, by the number of the image" {
 	classes
 	local k

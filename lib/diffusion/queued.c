@@ -1,7 +1,8 @@
 /* queued.c -- the way of a slice from noise to images on a device with a queue.
  *
  * A step is the network and the sampler's arithmetic on x, with coefficients from a table that the
- * device looks up by a counter of its own; so all steps are one recording, played again and again.
+ * device looks up by a counter of its own; so all steps are one recording, played again and again,
+ * or two where only some of them have guidance.
  * x, t and the labels have places outside the arena, where an input lies only until it was read:
  * they are copied there whenever the network is asked, when nothing else is alive in it.  Guidance
  * asks it twice; what it says with the classes waits outside, too.
@@ -28,8 +29,10 @@ struct dtn_way {
 	int32_t *step, *t, *label;      /* t, label [S] */
 	int32_t *none;                  /* [S], guided: labels of images of any class */
 	int32_t *host;                  /* [S], the host's */
-	void *recording;
 	int64_t asked;                  /* steps, of all slices */
+	/* of steps without and with guidance */
+	bool begun[2];
+	void *recording[2];
 };
 
 static void fill(struct dtn_way *w, int32_t *to, int32_t value)
@@ -37,6 +40,14 @@ static void fill(struct dtn_way *w, int32_t *to, int32_t value)
 	for (int k = 0; k < w->S; k++)
 		w->host[k] = value;
 	w->device->put(to, w->host, (size_t)w->S * sizeof(*w->host));
+}
+
+static bool ever_guided(const struct dtn_sampling *s)
+{
+	for (int i = 0; i < s->sampler->config.steps; i++)
+		if (dtn_sampling_guided(s, i))
+			return true;
+	return false;
 }
 
 struct dtn_way *dtn_way_open(const struct dtn_sampling *s)
@@ -68,7 +79,7 @@ struct dtn_way *dtn_way_open(const struct dtn_sampling *s)
 		dtn_sampler_coefficients(s->sampler, i, &table[i]);
 	b->put(w->table, table, ((size_t)steps + 1) * sizeof(*table));
 	free(table);
-	if (dtn_sampling_guided(s)) {
+	if (ever_guided(s)) {
 		w->with = dtn_device_alloc(b, bytes, "images");
 		w->none = dtn_device_alloc(b, per_image, "labels");
 		fill(w, w->none, s->graph->classes);
@@ -81,8 +92,9 @@ struct dtn_way *dtn_way_open(const struct dtn_sampling *s)
 void dtn_way_close(struct dtn_way *w)
 {
 	w->device->sync();
-	if (w->recording)
-		w->queue->forget(w->recording);
+	for (int k = 0; k < 2; k++)
+		if (w->recording[k])
+			w->queue->forget(w->recording[k]);
 	w->device->free(w->draw);
 	w->device->free(w->x);
 	w->device->free(w->table);
@@ -130,38 +142,42 @@ static void ask(struct dtn_way *w, const int32_t *label)
 	dtn_forward(w->run);
 }
 
-static void step(struct dtn_way *w)
+static void step(struct dtn_way *w, bool guided)
 {
 	float *output = dtn_value(w->run, w->sampling->graph->prediction);
 	const struct dtn_step_call call = {
-		.x = w->x, .output = output, .with = w->with,
+		.x = w->x, .output = output, .with = guided ? w->with : NULL,
 		.guidance = (float)w->sampling->guidance, .x0_before = w->x0_before, .t = w->t,
 		.table = w->table, .step = w->step, .draw = w->draw, .S = w->S, .image = w->image
 	};
 
 	ask(w, w->label);
-	if (w->with) {
+	if (guided) {
 		w->device->copy(w->with, output, (size_t)w->S * w->image * sizeof(float));
 		ask(w, w->none);
 	}
 	w->queue->step(&call);
 }
 
-/* The first step is done directly, since kernels may have something to set up. */
-void dtn_way_step(struct dtn_way *w)
+/* The first of its kind is done directly, since kernels may have something to set up. */
+void dtn_way_step(struct dtn_way *w, int i)
 {
-	if (w->asked == 1) {
+	const bool guided = dtn_sampling_guided(w->sampling, i);
+	void **recording = &w->recording[guided];
+
+	if (w->begun[guided] && !*recording) {
 		w->queue->record();
-		step(w);
-		w->recording = w->queue->recorded();
+		step(w, guided);
+		*recording = w->queue->recorded();
 	}
 	if (w->asked >= AHEAD)
 		w->queue->wait((int)(w->asked % AHEAD));
-	if (w->recording)
-		w->queue->play(w->recording);
+	if (*recording)
+		w->queue->play(*recording);
 	else
-		step(w);
+		step(w, guided);
 	w->queue->mark((int)(w->asked % AHEAD));
+	w->begun[guided] = true;
 	w->asked++;
 }
 

@@ -13,8 +13,8 @@ void dtn_way_close(struct dtn_way *);
 /* Begin with images first .. first+S-1: from x [S,H,W,C], or from noise, which x becomes. */
 void dtn_way_start(struct dtn_way *, uint64_t first, const float *x);
 
-/* Ask for the next step; never more than a few ahead of the device. */
-void dtn_way_step(struct dtn_way *);
+/* Ask for step i, the next; never more than a few ahead of the device. */
+void dtn_way_step(struct dtn_way *, int i);
 
 /* Wait for all steps asked for; x [S,H,W,C] as it is then. */
 void dtn_way_get(struct dtn_way *, float *x);

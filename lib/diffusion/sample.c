@@ -39,7 +39,8 @@ struct all {
 	size_t image;                   /* numbers of one */
 	size_t sample_bytes;
 	uint64_t begin;                 /* of the first slice */
-	atomic_llong done;              /* steps */
+	atomic_llong done;              /* questions, of as many as each image's way has */
+	int questions;
 	atomic_ullong strange;          /* numbers that became bytes and were none */
 	pthread_mutex_t showing;
 	struct dtn_way *way;            /* NULL: the host makes the steps */
@@ -100,9 +101,12 @@ static void start(struct all *all, struct worker *w, uint64_t first)
 	}
 }
 
-bool dtn_sampling_guided(const struct dtn_sampling *s)
+bool dtn_sampling_guided(const struct dtn_sampling *s, int step)
 {
-	return s->labels > 0 && s->guidance != 0 && s->guidance != 1;
+	const int t = s->sampler->t[step];
+
+	return s->labels > 0 && s->guidance != 0 && s->guidance != 1 &&
+		t >= s->guide_at[0] && t <= s->guide_at[1];
 }
 
 int32_t dtn_sampling_label(const struct dtn_sampling *s, uint64_t image)
@@ -134,13 +138,14 @@ static void ask(struct all *all, struct worker *w, struct dtn_run *run, uint64_t
 
 /* Eps, x_0 and v at one x are the same up to a factor and an offset, so guidance is the same line
  * through two of either. */
-static void predict(struct all *all, struct worker *w, struct dtn_run *run, uint64_t first, int t)
+static void predict(struct all *all, struct worker *w, struct dtn_run *run, uint64_t first, int i)
 {
 	const struct dtn_sampling *s = all->s;
 	const float scale = (float)s->guidance;
+	const int t = s->sampler->t[i];
 
 	ask(all, w, run, first, t, true, w->output);
-	if (!dtn_sampling_guided(s))
+	if (!dtn_sampling_guided(s, i))
 		return;
 	ask(all, w, run, first, t, false, w->without);
 	for (size_t k = 0; k < (size_t)s->graph->slice * all->image; k++)
@@ -196,13 +201,19 @@ static int keep_frames(struct all *all, char *result, const float *x, uint64_t f
 	return f;
 }
 
-static void count_step(struct all *all)
+static int questions(const struct dtn_sampling *s, int step)
+{
+	return dtn_sampling_guided(s, step) ? 2 : 1;
+}
+
+static void count_step(struct all *all, int i)
 {
 	const struct dtn_sampling *s = all->s;
-	int64_t done = atomic_fetch_add(&all->done, 1) + 1;
+	const int asked = questions(s, i);
+	int64_t done = atomic_fetch_add(&all->done, asked) + asked;
 
 	if (s->progress && pthread_mutex_trylock(&all->showing) == 0) {
-		s->progress(s->arg, done, (int64_t)all->ring.slices * s->sampler->config.steps);
+		s->progress(s->arg, done, (int64_t)all->ring.slices * all->questions);
 		pthread_mutex_unlock(&all->showing);
 	}
 }
@@ -217,8 +228,8 @@ static void queued_way(struct all *all, struct worker *w, uint64_t first, char *
 	dtn_way_start(all->way, first, s->start ? w->x : NULL);
 	for (int i = 0; i <= s->sampler->config.steps; i++) {
 		if (i > 0) {
-			dtn_way_step(all->way);
-			count_step(all);
+			dtn_way_step(all->way, i - 1);
+			count_step(all, i - 1);
 		}
 		if (frame_due(s, f, i)) {
 			dtn_way_get(all->way, w->x);
@@ -243,14 +254,14 @@ static void whole_way(struct all *all, struct worker *w, struct dtn_run *run, ui
 	for (int i = 0; i < S; i++) {
 		if (!s->x0_frames)
 			f = keep_frames(all, result, w->x, first, f, i);
-		predict(all, w, run, first, s->sampler->t[i]);
+		predict(all, w, run, first, i);
 		if (s->x0_frames) {
 			dtn_sampler_x0(s->sampler, i, w->frame, w->x, w->output,
 				       (size_t)s->graph->slice * all->image);
 			f = keep_frames(all, result, w->frame, first, f, i);
 		}
 		step(all, w, first, i);
-		count_step(all);
+		count_step(all, i);
 	}
 	keep_frames(all, result, w->x, first, f, S);
 }
@@ -366,6 +377,8 @@ void dtn_sample(struct dtn_sampling *s)
 	all.sample_bytes = all.image * dtn_type_size(s->type);
 	all.begin = s->net->backend->queue ? s->first : s->first / S * S;
 	all.ring.slices = (int)((s->first + (uint64_t)s->n - all.begin + S - 1) / S);
+	for (int i = 0; i < s->sampler->config.steps; i++)
+		all.questions += questions(s, i);
 	pthread_mutex_init(&all.ring.lock, NULL);
 	pthread_mutex_init(&all.showing, NULL);
 	pthread_cond_init(&all.ring.moved, NULL);

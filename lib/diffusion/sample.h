@@ -42,11 +42,13 @@ struct dtn_sampling {
 
 	/* Of a network with classes: image number i is of class label[i mod labels]; none: of any.
 	 * Guidance [Ho & Salimans 2022] goes from what the network says without a class towards,
-	 * and beyond 1 past, what it says with it.  Only where it is neither 0 nor 1 both are
-	 * asked. */
+	 * and beyond 1 past, what it says with it.  Where it is neither 0 nor 1, both are asked at
+	 * timesteps guide_at[0] .. guide_at[1], and at others only the latter, as with guidance 1
+	 * [Kynkäänniemi et al. 2024]. */
 	const int32_t *label;
 	int labels;
 	double guidance;
+	int guide_at[2];
 	/* Of each image's way: frame f shows x when after[f] steps are done (struct dtn_frames);
 	 * NULL: the image alone, one frame. */
 	const int *after;
@@ -60,7 +62,8 @@ struct dtn_sampling {
 	 * a time. */
 	void (*emit)(void *arg, const void *samples, size_t n);
 
-	/* Of all steps, `done` are done; called by one worker at a time.  May be NULL. */
+	/* Of all questions to the network, `done` are answered; called by one worker at a time.
+	 * May be NULL. */
 	void (*progress)(void *arg, int64_t done, int64_t all);
 	void *arg;
 
@@ -68,13 +71,10 @@ struct dtn_sampling {
 	uint64_t strange;
 };
 
-/* The guidance of models that learned classes and images of none, unless another is asked for. */
-#define DTN_GUIDANCE 2.0
-
 void dtn_sample(struct dtn_sampling *);
 
-/* Is the network asked twice in a step?  And with which label, first, for image number i? */
-bool dtn_sampling_guided(const struct dtn_sampling *);
+/* Is the network asked twice in a step?  And with which label, first, for an image? */
+bool dtn_sampling_guided(const struct dtn_sampling *, int step);
 int32_t dtn_sampling_label(const struct dtn_sampling *, uint64_t image);
 
 #endif

@@ -5,6 +5,8 @@
  */
 #include "lib/train/preview.h"
 
+#include "lib/diffusion/guide.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,6 +119,7 @@ void dtn_preview_make(struct dtn_preview *p)
 	char *path = dtn_format("%s/%08lld.png", p->folder,
 				(long long)p->trainer->counters.step);
 
+	dtn_guide_usual(s.guide_at, &p->trainer->settings->schedule);
 	p->bytes = 0;
 	dtn_net_pack(&p->net);
 	dtn_sample(&s);

@@ -8,7 +8,6 @@
 #include "tests/check.h"
 
 #include <math.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -233,84 +232,6 @@ static void test_bytes(void)
 	free(z);
 }
 
-/* --- classes ---------------------------------------------------------------------------------- */
-
-static atomic_int asked;
-static const struct dtn_kernel *plain;
-
-static void counting(const struct dtn_call *c)
-{
-	atomic_fetch_add(&asked, 1);
-	plain->forward(c);
-}
-
-/* 20 images of a network with three classes, and how often the network was asked. */
-static float *of_classes(struct dtn_sampling_graph *g, float *w, const int32_t *label, int labels,
-			 double guidance, int *questions)
-{
-	struct dtn_sampler_config config = { .steps = Steps, .clip = true };
-	struct collected all = { .bytes = Image * sizeof(float) };
-	struct dtn_backend backend = *dtn_cpu(NULL);
-	struct dtn_kernel last;
-	struct dtn_sampler sampler;
-	struct dtn_net net;
-	struct dtn_sampling s = {
-		.graph = g, .net = &net, .sampler = &sampler, .seed = 3, .n = 20, .frames = 1,
-		.type = DTN_F32, .slots = 4, .emit = collect, .arg = &all, .label = label,
-		.labels = labels, .guidance = guidance
-	};
-
-	plain = backend.kernel[DTN_OP_crop];
-	last = *plain;
-	last.forward = counting;
-	backend.kernel[DTN_OP_crop] = &last;    /* every answer of the network is cropped */
-	all.data = dtn_alloc(20, all.bytes);
-	dtn_sampler_init(&sampler, &config, &schedule, DTN_EPS);
-	dtn_net_init(&net, &g->graph, g->prediction, false, &backend, 2, w);
-	dtn_net_pack(&net);
-	atomic_store(&asked, 0);
-	dtn_sample(&s);
-	*questions = atomic_load(&asked);
-	dtn_net_release(&net);
-	dtn_sampler_release(&sampler);
-	return (float *)all.data;
-}
-
-/* The questions asked are as many as needed, and guidance 0 is no class, to the last bit. */
-static void test_guidance(void)
-{
-	static const int32_t labels[] = { 2, 0, 1 };
-	struct dtn_unet conditional = unet;
-	struct dtn_sampling_graph g;
-	float *w, *none, *zero, *one, *two;
-	int asked_none, asked_zero, asked_one, asked_two, slices;
-	const size_t bytes = 20 * Image * sizeof(float);
-
-	conditional.classes = 3;
-	dtn_sampling_graph(&g, &conditional, DTN_F32, dtn_unet_slice(&unet));
-	slices = (20 + g.slice - 1) / g.slice;
-	w = dtn_alloc(g.graph.params, sizeof(*w));
-	dtn_rng_normal(dtn_rng(1, DTN_RNG_INIT, 0, 0), w, g.graph.params);
-	for (size_t i = 0; i < g.graph.params; i++)
-		w[i] *= 0.2f;
-	none = of_classes(&g, w, NULL, 0, 0, &asked_none);
-	zero = of_classes(&g, w, labels, 3, 0, &asked_zero);
-	one = of_classes(&g, w, labels, 3, 1, &asked_one);
-	two = of_classes(&g, w, labels, 3, 2, &asked_two);
-	check(memcmp(none, zero, bytes) == 0, "guidance 0", "is not without classes");
-	check(memcmp(zero, one, bytes) != 0 && memcmp(one, two, bytes) != 0, "guidance",
-	      "changes nothing");
-	check(asked_none == slices * Steps && asked_zero == asked_none && asked_one == asked_none,
-	      "guidance 0 and 1 ask once", "another number of questions");
-	check(asked_two == 2 * asked_none, "guidance 2 asks twice", "another number of questions");
-	free(none);
-	free(zero);
-	free(one);
-	free(two);
-	free(w);
-	dtn_graph_release(&g.graph);
-}
-
 /* Beginning at a step in the list, and at one between two. */
 static void test_begin_at(void)
 {
@@ -348,7 +269,6 @@ int main(void)
 	test_loop();
 	test_frames();
 	test_bytes();
-	test_guidance();
 	test_begin_at();
 	return failures != 0;
 }
