@@ -233,6 +233,13 @@ char *dtn_format(const char *format, ...)
 	return need(n < 0 ? NULL : text, 64);
 }
 
+const char *dtn_base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
 bool dtn_mul(uint64_t *result, uint64_t a, uint64_t b)
 {
 	return !__builtin_mul_overflow(a, b, result);

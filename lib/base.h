@@ -80,6 +80,9 @@ void *dtn_alloc_aligned(size_t bytes);                  /* not zeroed; aligned t
 char *dtn_strdup(const char *);
 char *dtn_format(const char *format, ...) DTN_PRINTF(1, 2);     /* an allocated string */
 
+/* What follows the last slash of a path: a part of it, maybe empty. */
+const char *dtn_base_name(const char *path);
+
 /* a*b and a+b; false on overflow. */
 bool dtn_mul(uint64_t *result, uint64_t a, uint64_t b);
 bool dtn_add(uint64_t *result, uint64_t a, uint64_t b);

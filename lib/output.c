@@ -81,13 +81,6 @@ static char *folder(const char *path)
 	return dtn_format("%.*s", slash == path ? 1 : (int)(slash - path), path);
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 /* Where the chain of symbolic links at `path` ends, which need not exist; allocated. */
 static char *resolve(const char *path)
 {
@@ -144,7 +137,7 @@ static void make_temporary(struct dtn_output *o)
 	char *dir = folder(o->path);
 
 	/* The name may be as long as a name can be already: shorten it. */
-	o->temporary = dtn_format("%s/.%.200s.XXXXXX", dir, base_name(o->path));
+	o->temporary = dtn_format("%s/.%.200s.XXXXXX", dir, dtn_base_name(o->path));
 	free(dir);
 	catch_signals();
 	o->fd = mkostemp(o->temporary, O_CLOEXEC);
@@ -241,7 +234,7 @@ bool dtn_output_same(const struct dtn_output *a, const struct dtn_output *b)
 	one = folder(a->path);
 	other = folder(b->path);
 	same = same_file(a->path, b->path) ||
-	       (!strcmp(base_name(a->path), base_name(b->path)) && same_file(one, other));
+	       (!strcmp(dtn_base_name(a->path), dtn_base_name(b->path)) && same_file(one, other));
 	free(one);
 	free(other);
 	return same;

@@ -8,17 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 /* `path` with the first `from` in its last part exchanged for `to`; NULL: there is none. */
 static char *exchange(const char *path, const char *from, const char *to)
 {
-	const char *at = path ? strstr(base_name(path), from) : NULL;
+	const char *at = path ? strstr(dtn_base_name(path), from) : NULL;
 
 	return at ? dtn_format("%.*s%s%s", (int)(at - path), path, to, at + strlen(from)) : NULL;
 }
@@ -30,7 +23,8 @@ static gzFile open_one(const char *name, struct dtn_fault *fault)
 	int error = errno;
 
 	if (!file && error != ENOENT) {
-		dtn_fault(fault, DTN_ENV, "its labels, %s: %s", base_name(name), strerror(error));
+		dtn_fault(fault, DTN_ENV, "its labels, %s: %s", dtn_base_name(name),
+			  strerror(error));
 		fault->error = error;
 	}
 	return file;
@@ -90,7 +84,7 @@ uint8_t *dtn_beside_labels(const char *path, uint32_t count, struct dtn_fault *f
 {
 	char *name = NULL;
 	gzFile file = open_labels(path, &name, fault);
-	uint8_t *label = file ? read_labels(base_name(name), file, count, fault) : NULL;
+	uint8_t *label = file ? read_labels(dtn_base_name(name), file, count, fault) : NULL;
 
 	if (file)
 		gzclose_r(file);
@@ -100,7 +94,7 @@ uint8_t *dtn_beside_labels(const char *path, uint32_t count, struct dtn_fault *f
 
 void dtn_beside_names(const char *path, char **name, int n)
 {
-	char *list = dtn_format("%.*sbatches.meta.txt", (int)(base_name(path) - path), path);
+	char *list = dtn_format("%.*sbatches.meta.txt", (int)(dtn_base_name(path) - path), path);
 	FILE *file = fopen(list, "r");
 	char line[256];
 
