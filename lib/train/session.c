@@ -26,10 +26,8 @@ static void read_count(void *arg, uint64_t images)
 	if (dtn_line_due(&s->progress.line))
 		dtn_line_show(&s->progress.line, "reading: %llu images",
 			      (unsigned long long)images);
-	if (dtn_progress_wanted()) {
-		dtn_line_clear(&s->progress.line);
+	if (dtn_progress_wanted())
 		dtn_note("reading: %llu images", (unsigned long long)images);
-	}
 }
 
 /* Settings from the options and, where there is a model to begin with, from that. */

@@ -118,7 +118,6 @@ static void say_validation(struct dtn_session *s, const struct dtn_validation *v
 		return;
 	for (int b = 0; b < DTN_BINS; b++)
 		n += snprintf(bins + n, sizeof(bins) - (size_t)n, " %.4g", v->bin[b]);
-	dtn_line_clear(&s->progress.line);
 	dtn_note("step %lld  validation %.5f, by timestep%s", (long long)s->trainer.counters.step,
 		 v->loss, bins);
 }
@@ -163,7 +162,6 @@ static _Noreturn void give_up(struct dtn_session *s)
 
 static void complain(struct dtn_session *s, const struct dtn_step *step)
 {
-	dtn_line_clear(&s->progress.line);
 	if (s->trainer.bad >= PATIENCE)
 		give_up(s);
 	dtn_warn("step %lld is skipped: loss %g, gradient %g",
