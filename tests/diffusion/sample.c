@@ -2,35 +2,15 @@
  * workers, slots, neighbours and frames; and each is what the sampler makes of the network's
  * outputs. */
 #include "lib/diffusion/frames.h"
-#include "lib/diffusion/sample.h"
 #include "lib/image/tone.h"
-#include "lib/rng.h"
-#include "tests/check.h"
+#include "tests/diffusion/small.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const struct dtn_unet unet = {
-	.height = 5, .width = 6, .colours = 2, .channels = 8, .levels = 2, .mult = { 1, 2 },
-	.blocks = 1, .heads = 1, .groups = 4
-};
-enum { Image = 5 * 6 * 2, Steps = 7, Most = 100 };
-
-static struct dtn_sampling_graph graph;
-static struct dtn_schedule schedule;
-static float *weights;
-
-struct collected { char *data; size_t n, bytes; };
-
-static void collect(void *arg, const void *samples, size_t n)
-{
-	struct collected *c = arg;
-
-	memcpy(c->data + c->n * c->bytes, samples, n * c->bytes);
-	c->n += n;
-}
+enum { Most = 100 };
 
 struct wish {
 	enum dtn_sampler_kind kind;
@@ -257,14 +237,7 @@ static void test_begin_at(void)
 
 int main(void)
 {
-	struct dtn_schedule_config config = { .steps = 50 };
-
-	dtn_schedule_init(&schedule, &config);
-	dtn_sampling_graph(&graph, &unet, DTN_F32, dtn_unet_slice(&unet));
-	weights = dtn_alloc(graph.graph.params, sizeof(*weights));
-	dtn_rng_normal(dtn_rng(1, DTN_RNG_INIT, 0, 0), weights, graph.graph.params);
-	for (size_t i = 0; i < graph.graph.params; i++)
-		weights[i] *= 0.1f;
+	make_network(0, 0.1f);
 	test_same();
 	test_loop();
 	test_frames();
