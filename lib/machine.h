@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-/* Processors that it may run on, at least 1: the machine's, or those whose time a control group of
- * version 2 that it is in may use, if that is less. */
+/* Processors that it may run on, at least 1: the machine's, or those whose time a control group
+ * that it is in may use, if that is less. */
 int dtn_cores(void);
 
 /* Bytes that it may hope for: the machine's, or those of a control group that it is in, if that

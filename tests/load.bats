@@ -438,13 +438,18 @@ begun() {
 	grep -c '^[0-9]* *clone' t || true
 }
 
-@test "as many threads as processors that the control group may use" {
+# What tests of `begun` need: processors, a picture, a group /jobs/7 whose line is "$1/jobs/7".
+grouped() {
 	unshare -m sh -c 'mount --bind /dev/null /proc/$$/cgroup' || skip "cannot mount"
 	unsanitized "a sanitizer has threads of its own"
 	(($(nproc) > 1)) || skip "there is one processor"
 	picture png > a.png
-	mkdir -p groups/jobs/7
-	echo 0::/jobs/7 > group
+	mkdir -p groups/jobs/7 groups/cpu/jobs/7
+	printf '%s\n' 9:cpuset:/ "$1/jobs/7" 1:name=cpu: > group
+}
+
+@test "as many threads as processors that the control group may use" {
+	grouped 0::
 	same "without limits" $(($(nproc) - 1)) "$(begun)"
 	echo 'max 100000' > groups/jobs/7/cpu.max
 	same "with none" $(($(nproc) - 1)) "$(begun)"
@@ -453,6 +458,32 @@ begun() {
 	same "with -j" 2 "$(begun -j 3)"
 	echo '100001 100000' > groups/jobs/cpu.max
 	same "more than one" 1 "$(begun)"
+}
+
+@test "as many threads as processors that the control group of version 1 may use" {
+	grouped 4:cpu,cpuacct:
+	echo 100000 | tee groups/cpu/jobs/cpu.cfs_period_us > groups/cpu/jobs/7/cpu.cfs_period_us
+	echo 50000 > groups/jobs/cpu.max
+	echo -1 > groups/cpu/jobs/7/cpu.cfs_quota_us
+	same "without limits" $(($(nproc) - 1)) "$(begun)"
+	echo 50000 > groups/cpu/jobs/cpu.cfs_quota_us
+	same "of the group above, half of one" 0 "$(begun)"
+	echo 100001 > groups/cpu/jobs/cpu.cfs_quota_us
+	same "more than one" 1 "$(begun)"
+}
+
+@test "as many threads as processors, where there are thousands" {
+	local load="-f -e trace=clone3,clone,sched_getaffinity dtn-load -s 8 a.png"
+	unsanitized "a sanitizer has threads of its own"
+	(($(nproc) > 1)) || skip "there is one processor"
+	picture png > a.png
+	# shellcheck disable=SC2086
+	strace -o few $load > s
+	# a kernel made for 8192 refuses to tell less than all of them
+	# shellcheck disable=SC2086
+	strace -o many -e inject=sched_getaffinity:error=EINVAL:when=1..3 $load > s
+	same "refused" 3 "$(grep -c EINVAL many)"
+	same "threads" "$(grep -c '^[0-9]* *clone' few)" "$(grep -c '^[0-9]* *clone' many)"
 }
 
 @test "--limit of what is broken is the beginning of the whole" {
