@@ -26,7 +26,10 @@ static int place(struct dtn_known *c, const struct dtn_reader *r, const char *na
 
 static void append(struct dtn_known *c, const struct dtn_reader *r, const char *name)
 {
-	c->number = dtn_realloc(c->number, (size_t)c->numbers + 1, sizeof(*c->number));
+	if (c->numbers == c->number_room) {
+		c->number_room = c->number_room ? 2 * c->number_room : 16;
+		c->number = dtn_realloc(c->number, (size_t)c->number_room, sizeof(*c->number));
+	}
 	c->number[c->numbers++] = place(c, r, name);
 }
 
@@ -38,7 +41,8 @@ void dtn_known_segment(struct dtn_known *c, const struct dtn_reader *r)
 
 	if (!c->wanted)
 		return;
-	c->numbers = 0;
+	if (text || c->named)           /* without names, the same numbers are the same classes */
+		c->numbers = 0;
 	c->named = text != NULL;
 	n = dtn_labels_split(text, &name);
 	for (int i = 0; i < n; i++) {

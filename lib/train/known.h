@@ -20,7 +20,7 @@ struct dtn_known {
 	int32_t *label;                 /* of each image */
 	uint64_t room;
 	int *number;                    /* of the segment's names in the list; -1: not in it */
-	int numbers;
+	int numbers, number_room;       /* for all segments that name none it is the same */
 	bool named;                     /* does the segment name its classes? */
 	bool begun, begun_named;        /* some image was seen; in a segment that names them */
 };

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* An image of 3 x 1001 x 7 bytes: no whole number of them fits a chunk, so many lie in two. */
@@ -336,6 +337,60 @@ static void splits(void)
 	check(good, "parts of few images", "of another size");
 }
 
+/* --- classes ---------------------------------------------------------------------------------- */
+
+enum { SEGMENTS = 20000, MIDDLE = SEGMENTS / 2, SECONDS = 10 };
+
+/* Segment i has an image of class i, and no names; the one before the middle has names only. */
+static void write_segments(void)
+{
+	const uint64_t dim[] = { 1, 1, 1, 1 };
+	const uint8_t pixel = 0;
+	struct dtn_output out;
+	struct dtn_writer *w;
+	struct dtn_meta none = { 0 }, names = { 0 };
+	int32_t label;
+	struct dtn_tensor t[] = { dtn_tensor("image", DTN_IMAGE, DTN_U8, true, 4, dim),
+				  dtn_tensor("label", DTN_LABEL, DTN_I32, true, 1, dim) };
+	struct dtn_record r = { .samples = 1, .tensors = 2, .tensor = t };
+	const void *data[] = { &pixel, &label };
+
+	dtn_output_open(&out, path, false);
+	w = dtn_writer_open(&out, 1);
+	dtn_meta_set(&names, "labels", "a,7,b");
+	for (label = 0; label < SEGMENTS; label++) {
+		if (label == MIDDLE) {
+			dtn_write_segment(w, DTN_SAMPLES, &names, NULL);
+			dtn_write_end(w);
+		}
+		dtn_write_segment(w, DTN_SAMPLES, &none, NULL);
+		dtn_write_record(w, &r, data);
+		dtn_write_end(w);
+	}
+	dtn_writer_close(w);
+	dtn_output_commit(&out);
+	dtn_meta_release(&names);
+}
+
+/* In less time than the square of them takes, which is many times as long. */
+static void unnamed(void)
+{
+	struct dtn_data d;
+	char *operand[] = { path };
+	clock_t begun = clock();
+	bool good;
+
+	dtn_data_open(&d, 1, operand, UINT64_MAX);
+	dtn_data_classes(&d, NULL);
+	dtn_data_load(&d, NULL, NULL);
+	good = d.images == SEGMENTS && d.classes.list.n == SEGMENTS + 2;
+	for (int i = 0; i < SEGMENTS && good; i++)
+		good = d.classes.label[i] == (i < MIDDLE ? i : i + 2);
+	check(good, "classes without names in many segments", "others than their numbers");
+	check(clock() - begun < SECONDS * CLOCKS_PER_SEC, "the time that they take", "too long");
+	dtn_data_release(&d);
+}
+
 int main(int argc, char **argv)
 {
 	(void)argc;
@@ -351,6 +406,8 @@ int main(int argc, char **argv)
 	pairs("images with noise, spooled", 0);
 	pairs("images with noise, some of both", 20 * BYTES * 4 + 10);
 	strange_streams();
+	write_segments();
+	unnamed();
 	epochs();
 	splits();
 	unlink(path);
