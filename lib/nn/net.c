@@ -99,16 +99,47 @@ static void open_kernels(struct dtn_net *net)
 	}
 }
 
-void dtn_net_init(struct dtn_net *net, struct dtn_graph *graph, dtn_id target, bool training,
-		  const struct dtn_backend *backend, int workers, float *param)
+static void plan(struct dtn_net *net, struct dtn_graph *graph, dtn_id target, bool training,
+		 const struct dtn_backend *backend)
 {
 	memset(net, 0, sizeof(*net));
 	net->graph = graph;
 	net->backend = backend;
 	net->target = target;
 	net->training = training;
-	net->workers = workers;
 	net->arena_bytes = dtn_plan(graph, target, training);
+}
+
+static void close_kernels(struct dtn_net *net)
+{
+	for (dtn_id i = 0; i <= net->target; i++)
+		if (net->state[i])
+			kernel(net, i)->close(net->state[i]);
+	free(net->packed_at);
+	free(net->state);
+	free(net->turn);
+}
+
+struct dtn_net_bytes dtn_net_measure(struct dtn_graph *graph, dtn_id target, bool training,
+				     const struct dtn_backend *backend)
+{
+	struct dtn_net net;
+
+	plan(&net, graph, target, training, backend);
+	open_kernels(&net);
+	close_kernels(&net);
+	return (struct dtn_net_bytes){
+		.worker = net.arena_bytes + net.scratch_bytes +
+			  (training ? net.dparam_bytes : 0),
+		.packed = net.packed_bytes
+	};
+}
+
+void dtn_net_init(struct dtn_net *net, struct dtn_graph *graph, dtn_id target, bool training,
+		  const struct dtn_backend *backend, int workers, float *param)
+{
+	plan(net, graph, target, training, backend);
+	net->workers = workers;
 	net->pool = dtn_pool_open(workers, backend->worker);
 	open_kernels(net);
 	net->own_param = !param;
@@ -147,17 +178,12 @@ void dtn_net_release(struct dtn_net *net)
 		free(net->run[w].written);
 		free(net->run[w].seconds);
 	}
-	for (dtn_id i = 0; i <= net->target; i++)
-		if (net->state[i])
-			kernel(net, i)->close(net->state[i]);
 	if (net->own_param)
 		give(net->param);
 	give(net->grad);
 	give(net->packed);
-	free(net->packed_at);
-	free(net->state);
-	free(net->turn);
 	free(net->run);
+	close_kernels(net);
 	memset(net, 0, sizeof(*net));
 }
 

@@ -58,6 +58,12 @@ void dtn_net_init(struct dtn_net *, struct dtn_graph *, dtn_id target, bool trai
 		  const struct dtn_backend *, int workers, float *param);
 void dtn_net_release(struct dtn_net *);
 
+/* The bytes that such a net would take beside parameters and gradients: of each worker, and of the
+ * packed weights, which all share.  Its kernels are opened for this, and closed again. */
+struct dtn_net_bytes { size_t worker, packed; };
+struct dtn_net_bytes dtn_net_measure(struct dtn_graph *, dtn_id target, bool training,
+				     const struct dtn_backend *);
+
 /* Fill the parameters as their nodes say, from (seed, DTN_RNG_INIT, number of the parameter). */
 void dtn_net_initialise(struct dtn_net *, uint64_t seed);
 

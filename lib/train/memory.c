@@ -3,6 +3,7 @@
 
 #include "lib/machine.h"
 #include "lib/nn/plan.h"
+#include "lib/nn/run.h"
 #include "lib/train/graph.h"
 
 /* Of the middle block: 256x256 has 4096 with three levels. */
@@ -10,33 +11,33 @@ enum { MOST_POSITIONS = 8192 };
 
 /* --- of a network ---------------------------------------------------------------------------- */
 
-/* Arenas of all workers; *params: bytes of the weights. */
-static uint64_t arenas(const struct dtn_settings *s, int type, int slice, int workers,
-		       bool training, uint64_t *params)
+/* Weights, gradients, two moments, the average. */
+enum { ARRAYS = 5 };
+
+/* What can be said without a device: activations of one worker, and weights, packed twice. */
+static uint64_t planned(const struct dtn_settings *s, int type, int slice)
 {
 	struct dtn_training_graph g;
-	uint64_t arena;
+	uint64_t bytes;
 
 	dtn_training_graph(&g, s, type, slice);
-	arena = dtn_plan(&g.graph, g.loss, training);
-	*params = g.graph.params * sizeof(float);
+	bytes = dtn_plan(&g.graph, g.loss, true) + (ARRAYS + 2) * g.graph.params * sizeof(float);
 	dtn_graph_release(&g.graph);
-	return arena * (uint64_t)workers;
+	return bytes;
 }
 
-uint64_t dtn_training_memory(const struct dtn_settings *s, int type, int slice, int workers)
+struct dtn_memory_use dtn_memory_use(const struct dtn_settings *s, const struct dtn_backend *b,
+				     int type, int slice, bool training)
 {
-	uint64_t params, bytes = arenas(s, type, slice, workers, true, &params);
+	struct dtn_training_graph g;
+	struct dtn_net_bytes net;
+	uint64_t params;
 
-	/* Weights, gradients, two moments, the average, and weights packed for the kernels. */
-	return bytes + 7 * params;
-}
-
-uint64_t dtn_asking_memory(const struct dtn_settings *s, int type, int slice, int workers)
-{
-	uint64_t params, bytes = arenas(s, type, slice, workers, false, &params);
-
-	return bytes + 2 * params;      /* packed */
+	dtn_training_graph(&g, s, type, slice);
+	net = dtn_net_measure(&g.graph, g.loss, training, b);
+	params = g.graph.params * sizeof(float);
+	dtn_graph_release(&g.graph);
+	return (struct dtn_memory_use){ net.packed + (training ? ARRAYS * params : 0), net.worker };
 }
 
 /* --- will it fit? ---------------------------------------------------------------------------- */
@@ -81,10 +82,10 @@ int dtn_fit_slice(const struct dtn_settings *s, const struct dtn_backend *b, int
 	for (int parts = 1; parts <= s->batch; parts++) {
 		int slice = (s->batch + parts - 1) / parts;
 
-		if (slice <= DTN_MOST_IMAGES && dtn_training_memory(s, type, slice, 1) <= have)
+		if (slice <= DTN_MOST_IMAGES && planned(s, type, slice) <= have)
 			return slice;
 	}
-	too_large(s, dtn_training_memory(s, type, 1, 1), have);
+	too_large(s, planned(s, type, 1), have);
 }
 
 int dtn_fit_memory(const struct dtn_settings *s, const struct dtn_backend *b, int type, int workers,
@@ -92,16 +93,23 @@ int dtn_fit_memory(const struct dtn_settings *s, const struct dtn_backend *b, in
 {
 	uint64_t have = dtn_memory(), wanted;
 	int fit = workers, slice = dtn_unet_slice(&s->unet);
+	struct dtn_memory_use all, asking;
 
 	*left = have;
 	if (b->queue)
 		return 1;
-	for (;; fit--) {
-		wanted = dtn_training_memory(s, type, slice, fit) +
-			 (uint64_t)askers * dtn_asking_memory(s, type, slice, fit);
-		if (wanted <= have || fit == 1)
-			break;
+	wanted = planned(s, type, slice);
+	if (wanted > have)              /* before kernels are opened for sizes beyond all reason */
+		too_large(s, wanted, have);
+	all = dtn_memory_use(s, b, type, slice, true);
+	if (askers > 0) {
+		asking = dtn_memory_use(s, b, type, slice, false);
+		all.once += (uint64_t)askers * asking.once;
+		all.each += (uint64_t)askers * asking.each;
 	}
+	while (fit > 1 && all.once + (uint64_t)fit * all.each > have)
+		fit--;
+	wanted = all.once + (uint64_t)fit * all.each;
 	if (wanted > have)
 		too_large(s, wanted, have);
 	if (fit < workers)

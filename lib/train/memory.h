@@ -5,10 +5,11 @@
 #include "kernels/backend.h"
 #include "lib/train/settings.h"
 
-/* Bytes that training will take with so many workers, the data not counted; and a network beside it
- * that only goes forward, with weights of the trainer. */
-uint64_t dtn_training_memory(const struct dtn_settings *, int type, int slice, int workers);
-uint64_t dtn_asking_memory(const struct dtn_settings *, int type, int slice, int workers);
+/* Bytes that training takes, the data not counted; or a network beside it that only goes forward,
+ * with the trainer's weights.  `once`, and `each` for every worker. */
+struct dtn_memory_use { uint64_t once, each; };
+struct dtn_memory_use dtn_memory_use(const struct dtn_settings *, const struct dtn_backend *,
+				     int type, int slice, bool training);
 
 /* With how many workers, at most so many, training fits; not even one: death with status 3.  A
  * device with a queue has one.  `askers`: networks beside it that share its averaged weights.

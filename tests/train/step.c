@@ -6,22 +6,56 @@
 #include "lib/machine.h"
 #include "lib/rng.h"
 #include "lib/train/memory.h"
+#include "lib/train/validate.h"
 
 /* --- memory ---------------------------------------------------------------------------------- */
+
+static uint64_t asked;          /* of a backend, in bytes */
+
+static void *counted(size_t bytes)
+{
+	asked += bytes;
+	return dtn_cpu(NULL)->alloc(bytes);
+}
+
+/* What is said before training is what is asked for then. */
+static void memory_counted(int type, const char *name)
+{
+	struct dtn_settings s = settings();
+	struct dtn_backend b = *dtn_cpu(NULL);
+	int slice = dtn_unet_slice(&s.unet);
+	struct dtn_memory_use training = dtn_memory_use(&s, &b, type, slice, true),
+			      asking = dtn_memory_use(&s, &b, type, slice, false);
+	struct dtn_trainer *r = dtn_alloc(1, sizeof(*r));
+	struct dtn_validator v;
+
+	s.held_back = 0.2;
+	b.alloc = counted;
+	asked = 0;
+	dtn_trainer_init(r, &s, &data, &b, type, 3);
+	check(asked == training.once + 3 * training.each, name, "training takes other bytes");
+	asked = 0;
+	dtn_validator_init(&v, r, NULL);
+	check(asked == asking.once + 3 * asking.each, name, "validation takes other bytes");
+	dtn_validator_release(&v);
+	end(r);
+}
 
 static void memory_beside(void)
 {
 	struct dtn_settings s = settings();
 	const struct dtn_backend *b = dtn_cpu(NULL);
 	int slice = dtn_unet_slice(&s.unet);
-	uint64_t training = dtn_training_memory(&s, DTN_F32, slice, 3),
-		 asking = dtn_asking_memory(&s, DTN_F32, slice, 3), left, less;
+	struct dtn_memory_use training = dtn_memory_use(&s, b, DTN_F32, slice, true),
+			      asking = dtn_memory_use(&s, b, DTN_F32, slice, false);
+	uint64_t left, less;
 	bool all = dtn_fit_memory(&s, b, DTN_F32, 3, 0, &left) == 3 &&
 		   dtn_fit_memory(&s, b, DTN_F32, 3, 2, &less) == 3;
 
-	check(all && asking > 0 && asking < training, "all workers of a small network fit",
-	      "they do not");
-	check(left == dtn_memory() - training && less == left - 2 * asking,
+	check(all && asking.each > 0 && asking.each < training.each,
+	      "all workers of a small network fit", "they do not");
+	check(left == dtn_memory() - training.once - 3 * training.each &&
+		      less == left - 2 * (asking.once + 3 * asking.each),
 	      "what networks take is not left for images", "other bytes");
 }
 
@@ -285,6 +319,8 @@ int main(int argc, char **argv)
 {
 	(void)argc;
 	make_data(argv);
+	memory_counted(DTN_F32, "memory in f32");
+	memory_counted(DTN_BF16, "memory in bf16");
 	memory_beside();
 	loss_by_formula();
 	loss_of_trained();
