@@ -110,6 +110,25 @@ static void misfit(const struct dtn_node *y, const struct dtn_node *const x[], c
 	dtn_die(DTN_INPUT, "%s: %s wants %s: %s", y->name, dtn_op_name(y->op), wanted, found);
 }
 
+/* Kernels write the gradients of their inputs in an order of their own, and that of a parameter
+ * goes straight to its place: a node has another node once as an input, and a parameter alone. */
+static void claim(struct dtn_graph *g, const struct dtn_node *y)
+{
+	for (int i = 0; i < y->inputs; i++) {
+		struct dtn_node *x = y->in[i] >= 0 ? &g->node[y->in[i]] : NULL;
+		bool taken = x && x->op == DTN_OP_PARAM && x->taken;
+
+		if (!x || !x->grad)
+			continue;
+		for (int k = 0; k < i; k++)
+			taken |= y->in[k] == y->in[i];
+		if (taken)
+			dtn_die(DTN_ENV, "%s: would lose a gradient of %s, which two inputs have",
+				y->name, x->name);
+		x->taken = true;
+	}
+}
+
 /* Images and times come in as f32, and so do predictions and losses leave; between, the graph
  * decides. */
 static int result_type(const struct dtn_graph *g, enum dtn_opcode op, const struct dtn_node *x)
@@ -145,6 +164,7 @@ dtn_id dtn_apply(struct dtn_graph *g, enum dtn_opcode op, const char *name, unio
 	wanted = ops[op].rule->shape(y, x);
 	if (wanted)
 		misfit(y, x, wanted);
+	claim(g, y);
 	if (ops[op].rule->saved)
 		y->saved.bytes = ops[op].rule->saved(y, x);
 	return g->n - 1;

@@ -51,6 +51,7 @@ struct dtn_node {
 	bool grad;                      /* is its gradient wanted? */
 	char name[80];                  /* of a parameter: its name in a model file */
 	size_t param;                   /* of a parameter: offset in the flat arrays, in elements */
+	bool taken;                     /* is it an input of some node? */
 	struct dtn_span value, gradient, saved;
 };
 
@@ -74,7 +75,9 @@ dtn_id dtn_input(struct dtn_graph *, const char *name, int type, struct dtn_shap
 /* A parameter "SCOPE.NAME"; starts at fill + uniform(-bound, bound). */
 dtn_id dtn_param(struct dtn_graph *, const char *name, struct dtn_shape, float bound, float fill);
 
-/* Append an operation.  in[i] may be -1 only for a trailing optional input. */
+/* Append an operation.  in[i] may be -1 only for a trailing optional input.  Of those whose
+ * gradient is wanted no two may be the same, and a parameter is an input of one node: else, and
+ * where shapes do not fit, death with a line. */
 dtn_id dtn_apply(struct dtn_graph *, enum dtn_opcode, const char *name, union dtn_attr,
 		 const dtn_id in[], int inputs);
 
