@@ -200,6 +200,10 @@ frames() {
 	dtn-sample --from images.dtn --strength 0.5 --steps 10 --trace-at 49,9 m.dtn > s
 	fails 2 '^dtn-sample: --trace-at 59: no step is there; the nearest is at 49$' \
 		dtn-sample --from images.dtn --strength 0.5 --steps 10 --trace-at 59 m.dtn
+	# a part of the steps is the nearest number of them
+	dtn-sample --from images.dtn --strength 0.56 --steps 10 --trace-at 59 m.dtn > s
+	fails 2 '^dtn-sample: --trace-at 59: no step is there; the nearest is at 49$' \
+		dtn-sample --from images.dtn --strength 0.54 --steps 10 --trace-at 59 m.dtn
 }
 
 @test "--trace-at: timesteps that cannot be" {

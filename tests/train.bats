@@ -479,6 +479,31 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 	less "$(column seconds more | tail -n 1)" 0.6
 }
 
+@test "--time: a step that would end too late is not begun" {
+	unsanitized "what replaces the clock would come before it"
+	# time goes by only where workers, of which there are none but one, get work: within steps
+	cat > clock.c <<-'END'
+	#include <pthread.h>
+	#include <time.h>
+	static int seconds;
+	int pthread_cond_broadcast(pthread_cond_t *c) { seconds++; return 0 * !c; }
+	int clock_gettime(clockid_t id, struct timespec *now)
+	{
+		*now = (struct timespec){ .tv_sec = seconds };
+		return 0 * id;
+	}
+	END
+	cc -shared -fPIC -o clock.so clock.c
+	LD_PRELOAD=$PWD/clock.so train -j 1 --steps 2 --log log -o a.dtn "$G"
+	local step=$(column seconds log | head -n 1)
+	step=${step%.000}
+	same "seconds of two steps" $((2 * step)).000 "$(column seconds log | tail -n 1)"
+	for more in 0 1 $((step - 1)); do
+		LD_PRELOAD=$PWD/clock.so train -j 1 --time $((7 * step + more))s --log log -o a.dtn "$G"
+		same "steps in the time of 7 and $more seconds" 7 "$(column step log | tail -n 1)"
+	done
+}
+
 @test "without a limit there is a default, which is told" {
 	begin -o a.dtn
 	kill -TERM $pid
@@ -617,6 +642,20 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 		dtn-train --from b.dtn.ckpt --lr 1e-4 --steps 1 -o b.dtn "$G"
 }
 
+@test "weights that are not finite are never written" {
+	# those of a class that no image has overflow, and no loss tells
+	labelled a,b,c,d,e,f,g,h,i,j s
+	"$TOOLS/model" m.dtn unet.classes=11 labels=z,a,b,c,d,e,f,g,h,i,j huge=class_embedding.weight
+	local wild="--from m.dtn -b 4 --warmup 0 --lr 0.01 --weight-decay 1000"
+	echo old > a.dtn
+	fails 1 '^dtn-train: the weights are not finite after step 1: a.dtn is left as it was$' \
+		dtn-train $wild --steps 1 -o a.dtn s
+	fails 1 '^dtn-train: the weights are not finite after step 1: a.dtn.ckpt is left as it was$' \
+		dtn-train $wild --steps 2 --save-every 1 -o a.dtn s
+	same target old "$(cat a.dtn)"
+	same files "a.dtn m.dtn s" "$(files)"
+}
+
 @test "a full disk" {
 	fails 1 '/dev/full: No space left on device' train --steps 1 -o /dev/full "$G"
 	echo old > a.dtn
@@ -634,6 +673,11 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 
 @test "a spool that cannot be" {
 	TMPDIR=/nowhere fails 1 '^dtn-train: temporary file in /nowhere: ' train --max-mem 1 -o a.dtn "$G"
+	# images to validate on have the memory that the others leave
+	stream -n 20 -s 8x8x1 > s
+	TMPDIR=/nowhere train --max-mem $((60 * 64)) --val s --steps 1 -o a.dtn "$G"
+	TMPDIR=/nowhere fails 1 '^dtn-train: temporary file in /nowhere: ' \
+		train --max-mem $((60 * 64 - 1)) --val s --steps 1 -o b.dtn "$G"
 }
 
 # --- what it says -------------------------------------------------------------------------------------
