@@ -494,12 +494,12 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 	}
 	END
 	cc -shared -fPIC -o clock.so clock.c
-	LD_PRELOAD=$PWD/clock.so train -j 1 --steps 2 --log log -o a.dtn "$G"
+	LD_PRELOAD=$PWD/clock.so train --device cpu -j 1 --steps 2 --log log -o a.dtn "$G"
 	local step=$(column seconds log | head -n 1)
 	step=${step%.000}
 	same "seconds of two steps" $((2 * step)).000 "$(column seconds log | tail -n 1)"
 	for more in 0 1 $((step - 1)); do
-		LD_PRELOAD=$PWD/clock.so train -j 1 --time $((7 * step + more))s --log log -o a.dtn "$G"
+		LD_PRELOAD=$PWD/clock.so train --device cpu -j 1 --time $((7 * step + more))s --log log -o a.dtn "$G"
 		same "steps in the time of 7 and $more seconds" 7 "$(column step log | tail -n 1)"
 	done
 }
