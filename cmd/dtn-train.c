@@ -124,9 +124,9 @@ static void check(const struct dtn_training *job, const struct dtn_settings *s)
 		dtn_usage("-o - and --log - both want stdout");
 	if (job->validation && !strcmp(job->validation, "-") && reads_stdin(a))
 		dtn_usage("--val - and the images both want stdin");
-	if ((int64_t)s->batch * s->accum > 1 << 20)
+	if ((int64_t)s->batch * s->accum > DTN_MOST_UPDATE)
 		dtn_usage("--batch %d times --accum %d: more than %d images a step", s->batch,
-			  s->accum, 1 << 20);
+			  s->accum, DTN_MOST_UPDATE);
 	if (!job->sample_every != !job->sample_to)
 		dtn_usage("--sample-every and --sample-to want each other");
 }

@@ -29,7 +29,7 @@ static void forget(struct dtn_meta *meta, const char *key)
 
 /* --- of a checkpoint ------------------------------------------------------------------------- */
 
-/* A positive number of the metadata; 0: not there. */
+/* A number of the metadata that is not below 0; 0: not there. */
 static double number(const struct dtn_meta *meta, const char *key, const char *name)
 {
 	const char *text = dtn_meta_get(meta, key);
@@ -39,7 +39,7 @@ static double number(const struct dtn_meta *meta, const char *key, const char *n
 	if (!text)
 		return 0;
 	x = strtod(text, &end);
-	if (end == text || *end || !(x > 0 && isfinite(x)))
+	if (end == text || *end || !(x >= 0 && isfinite(x)))
 		dtn_die(DTN_INPUT, "%s: invalid model configuration: %s=%s", name, key, text);
 	return x;
 }
@@ -105,11 +105,9 @@ void dtn_limits_complete(struct dtn_limits *l, const struct dtn_training *job, i
 
 /* --- time ------------------------------------------------------------------------------------ */
 
-double dtn_limits_used(const struct dtn_limits *l, const struct dtn_meta *meta)
+double dtn_limits_used(const struct dtn_limits *l, const struct dtn_meta *meta, const char *name)
 {
-	const char *text = dtn_meta_get(meta, USED);
-
-	return text && l->seconds ? strtod(text, NULL) : 0;
+	return l->seconds ? number(meta, USED, name) : 0;
 }
 
 void dtn_limits_forget_time(struct dtn_meta *meta)

@@ -25,8 +25,9 @@ void dtn_limits_complete(struct dtn_limits *, const struct dtn_training *, int64
 void dtn_limits_to_meta(const struct dtn_limits *, struct dtn_meta *);
 void dtn_limits_forget(struct dtn_meta *);
 
-/* Seconds that were used of a limit of time, 0 if there is none; forget them. */
-double dtn_limits_used(const struct dtn_limits *, const struct dtn_meta *);
+/* Seconds that were used of a limit of time, 0 if there is none; forget them.  `meta` is that of
+ * the file `name`: death with status 3 where what it says is no such number. */
+double dtn_limits_used(const struct dtn_limits *, const struct dtn_meta *, const char *name);
 void dtn_limits_forget_time(struct dtn_meta *);
 
 #endif

@@ -68,7 +68,7 @@ static struct dtn_reader *settle(struct dtn_session *s, const struct dtn_setting
 	dtn_settings_from_model(&s->settings, model, source);
 	dtn_settings_compare(wanted, &s->settings, source);
 	dtn_limits_settle(&s->limits, s->job, &s->settings, &model->meta, source);
-	s->before = dtn_limits_used(&s->limits, &model->meta);
+	s->before = dtn_limits_used(&s->limits, &model->meta, source);
 	dtn_limits_forget(&model->meta);
 	return reader;
 }

@@ -245,6 +245,9 @@ void dtn_settings_from_model(struct dtn_settings *s, const struct dtn_model *mod
 		if (!take(s, &setting[i], text))
 			invalid(name, key, text);
 	}
+	if ((int64_t)s->batch * s->accum > DTN_MOST_UPDATE)
+		dtn_die(DTN_INPUT, "%s: cannot be resumed: train.batch=%d times train.accum=%d is "
+			"more than %d images a step", name, s->batch, s->accum, DTN_MOST_UPDATE);
 	s->seed = strtoull(seed, &end, 10);
 	if (end == seed || *end)
 		invalid(name, "train.seed", seed);

@@ -13,6 +13,7 @@
 #include "lib/nn/unet.h"
 #include "lib/options.h"
 
+enum { DTN_MOST_UPDATE = 1 << 20 };     /* images an update of the weights */
 enum dtn_decay { DTN_CONSTANT_RATE, DTN_COSINE_RATE, DTN_LINEAR_RATE };
 
 struct dtn_settings {
@@ -24,7 +25,7 @@ struct dtn_settings {
 	enum dtn_predict predict;
 	enum dtn_loss_kind loss;
 	enum dtn_weight weight;
-	int batch, accum;               /* images an update: batch * accum */
+	int batch, accum;               /* images an update: batch * accum, see above */
 	double rate, rate_end;          /* rate_end 0 without decay */
 	enum dtn_decay decay;
 	int warmup;                     /* steps */
