@@ -14,14 +14,12 @@ enum { MOST = 4096 };
 static const char always[] =
 	"-j= --threads= -o= --output= -q --quiet -v --verbose --force --no-prov";
 
-/* The entry "--name" or "--name=" of a list that the n bytes at `word` name in full or cut short;
- * NULL: none.  A letter must fit exactly. */
+/* The entry "--name" or "--name=" of a list for the n bytes at `word`; NULL: none. */
 static const char *entry(const char *list, const char *word, size_t n)
 {
 	for (; *list; list += strspn(list, " ")) {
-		size_t length = strcspn(list, " "), name = strcspn(list, " =");
-		bool is_long = n > 2 && word[1] == '-';
-		if ((is_long ? n <= name : n == name) && !strncmp(list, word, n))
+		size_t length = strcspn(list, " ");
+		if (strcspn(list, " =") == n && !strncmp(list, word, n))
 			return list;
 		list += length;
 	}

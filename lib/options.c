@@ -126,16 +126,20 @@ static void take_word(struct dtn_args *a)
 	a->value = a->argv[a->next++];
 }
 
-/* argv[next] is "--name" or "--name=value". */
+/* argv[next] is "--name" or "--name=value".  A name that was cut short is put there in full: what
+ * keeps the command line knows nothing of the other names. */
 static const struct dtn_option *long_option(struct dtn_args *a)
 {
-	const char *text = a->argv[a->next++] + 2;
+	char **word = &a->argv[a->next++];
+	const char *text = *word + 2;
 	size_t n = strcspn(text, "=");
 	const struct dtn_option *o;
 
 	if (!strcmp(text, "dump-options"))
 		dtn_show_options(a->command);
 	o = by_name(a->command, text, n);
+	if (o->name[n])
+		*word = dtn_format("--%s%s", o->name, text + n);
 	a->name = o->name;
 	a->letter = 0;
 	if (text[n] == '=' && !o->arg)

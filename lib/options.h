@@ -48,7 +48,7 @@ struct dtn_command {
 struct dtn_args {
 	const struct dtn_command *command;
 	int argc;
-	char **argv;            /* as given to main: for provenance and messages */
+	char **argv;            /* main's, for provenance: long names are put there in full */
 	const char *value;      /* the argument of the option just returned */
 	const char *name;       /* its long name */
 	char letter;            /* 0 where it was given by its long name */

@@ -101,6 +101,9 @@ abbreviated() {
 	same help "$("$1" --help)" "$("$1" --hel)"
 	fails 2 'is ambiguous' "$1" --ver
 	same version "$("$1" --version)" "$("$1" --vers)"
+	make_with "$1" a
+	make_with "$1" b --thr 2
+	cmp a b
 }
 @test "6: long names may be cut short" { each all abbreviated; }
 

@@ -800,6 +800,14 @@ bin2 bin3 bin4 bin5 bin6 bin7 bin8 bin9" "$(head -n 1 log | tr '\t' ' ')"
 	dtn-info --json a.dtn | grep -q train.seconds
 	dtn-train --resume --steps 12 -o a.dtn "$G"
 	cmp a.dtn "$TWELVE"
+	# images that are held back are not learned from, those of a stream never were
+	train --val 0.25 --val-every 1 --steps 1 -o b.dtn "$G"
+	grep -qE "dtn-train $TINY --val 0.25$" <(dtn-info b.dtn) || fail "$(dtn-info b.dtn)"
+	train --val "$G" --steps 1 -o c.dtn "$G"
+	train --steps 1 -o d.dtn "$G"
+	cmp c.dtn d.dtn
+	train --warm 7 --steps 1 -o e.dtn "$G"
+	grep -qE "dtn-train $TINY --warmup 7$" <(dtn-info e.dtn) || fail "$(dtn-info e.dtn)"
 }
 
 # --- does it learn? -----------------------------------------------------------------------------------

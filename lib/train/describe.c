@@ -4,9 +4,8 @@
 #include <stdlib.h>
 
 /* Options that do not change what the model of a given step is. */
-static const char no_effect[] =
-	"--log= --max-mem= --max-record= --resume --steps= --epochs= --time= --save-every= "
-	"--val-every= --device= --sample-every= --sample-to=";
+#define NO_EFFECT "--log= --max-mem= --max-record= --resume --steps= --epochs= --time= " \
+	"--save-every= --val-every= --device= --sample-every= --sample-to="
 
 /* The order of the keys is that of the first run. */
 void dtn_session_describe(struct dtn_session *s)
@@ -14,6 +13,8 @@ void dtn_session_describe(struct dtn_session *s)
 	struct dtn_model *m = &s->store.model;
 	const struct dtn_args *a = s->job->args;
 	const char *images = dtn_meta_get(&m->meta, "train.images");
+	/* A part that is held back is not trained on, a stream of its own changes nothing. */
+	const char *no_effect = s->job->validation ? "--val= " NO_EFFECT : NO_EFFECT;
 
 	if (images && strtoull(images, NULL, 10) != s->data.images)
 		dtn_warn("%llu images, but the run that is continued had %s",
