@@ -217,27 +217,33 @@ void dtn_output_check(const char *path)
 	abandon(&o);
 }
 
-static bool same_file(const char *a, const char *b)
+static bool same_inode(const char *a, const char *b)
 {
 	struct stat x, y;
 
 	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-bool dtn_output_same(const struct dtn_output *a, const struct dtn_output *b)
+bool dtn_same_file(const char *a, const char *b)
 {
+	struct stat st;
 	char *one, *other;
 	bool same;
 
-	if (!a->path || !b->path)
+	if (stat(a, &st) == 0 && !S_ISREG(st.st_mode))
 		return false;
-	one = folder(a->path);
-	other = folder(b->path);
-	same = same_file(a->path, b->path) ||
-	       (!strcmp(dtn_base_name(a->path), dtn_base_name(b->path)) && same_file(one, other));
+	one = folder(a);
+	other = folder(b);
+	same = same_inode(a, b) ||
+	       (!strcmp(dtn_base_name(a), dtn_base_name(b)) && same_inode(one, other));
 	free(one);
 	free(other);
 	return same;
+}
+
+bool dtn_output_same(const struct dtn_output *a, const struct dtn_output *b)
+{
+	return a->path && b->path && dtn_same_file(a->path, b->path);
 }
 
 /* Wait until `fd`, which does not block, is ready; false where errno is another trouble. */

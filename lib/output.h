@@ -26,6 +26,9 @@ void dtn_output_open(struct dtn_output *, const char *path, bool force);
 /* Can `path` be created or replaced?  Dies with status 1 now rather than after hours of work. */
 void dtn_output_check(const char *path);
 
+/* Do both paths lead to one regular file, or would they if it were there? */
+bool dtn_same_file(const char *, const char *);
+
 /* Are both regular files, and one and the same, or will they be once they are committed? */
 bool dtn_output_same(const struct dtn_output *, const struct dtn_output *);
 

@@ -718,6 +718,19 @@ bin2 bin3 bin4 bin5 bin6 bin7 bin8 bin9" "$(head -n 1 log | tr '\t' ' ')"
 	same steps "3 4" "$(echo $(column step begun))"
 }
 
+@test "the log costs no other file" {
+	local name
+	cp "$G" g && cp "$TWELVE" m && cp "$G" v
+	ln -s g link
+	for name in a a.ckpt ./a.best g link v m; do
+		fails 2 "^dtn-train: --log $name is one file with [a-z./]*, which would be lost$" \
+			train --steps 1 --val v --from m --log $name -o a g
+	done
+	same files "g link m v" "$(files)"
+	cmp g "$G"
+	train --steps 1 --log /dev/null -o /dev/null g
+}
+
 @test "progress on a terminal, silence elsewhere" {
 	on_terminal "dtn-train $TINY --steps 30 -o a.dtn $G" > seen
 	grep -qE 'step [0-9]+/30  loss [0-9.]+  [0-9.]+ images/s  [0-9:]+ left' seen

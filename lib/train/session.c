@@ -8,6 +8,7 @@
 #include "lib/device.h"
 #include "lib/diffusion/choose.h"
 #include "lib/machine.h"
+#include "lib/output.h"
 #include "lib/train/adopt.h"
 #include "lib/train/memory.h"
 #include "lib/train/signals.h"
@@ -93,6 +94,24 @@ static void check_options(const struct dtn_session *s)
 			  job->keep_best ? "--keep-best" : "--save-every");
 	if (!job->keep_best && dtn_meta_get(&s->store.model.meta, "train.best"))
 		dtn_warn("%s stays as it is without --keep-best", s->store.best);
+}
+
+/* A table written over what is read, or under the model, would cost one of them. */
+static void check_log(const struct dtn_session *s)
+{
+	const struct dtn_training *job = s->job;
+	const struct dtn_args *a = job->args;
+	const char *other[] = { s->store.target, s->store.checkpoint, s->store.best,
+				job->validation, job->from };
+	const int others = sizeof(other) / sizeof(other[0]);
+
+	for (int i = 0; job->log && strcmp(job->log, "-") && i < others + a->operands; i++) {
+		const char *name = i < others ? other[i] : a->operand[i - others];
+
+		if (name && dtn_same_file(job->log, name))
+			dtn_usage("--log %s is one file with %s, which would be lost", job->log,
+				  name);
+	}
 }
 
 /* The default suits many sizes and may fit none; what was asked for should fit. */
@@ -333,6 +352,7 @@ void dtn_session_prepare(struct dtn_session *s, const struct dtn_training *job,
 	dtn_store_init(&s->store, a->output, a->force, a->level);
 	model = settle(s, wanted);
 	check_options(s);
+	check_log(s);
 	check_schedule(&s->settings);
 	choose_device(s);
 	read_images(s);
