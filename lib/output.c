@@ -34,7 +34,9 @@ static void remove_unfinished(int sig)
 /* Signals that are ignored stay ignored, and one that the program handles itself stays with it. */
 static void catch_signals(void)
 {
-	static const int deadly[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGXCPU };
+	static const int deadly[] = {
+		SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGXCPU, SIGALRM, SIGUSR1, SIGUSR2
+	};
 	struct sigaction now, ours = { .sa_handler = remove_unfinished };
 
 	sigfillset(&ours.sa_mask);

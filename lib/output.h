@@ -2,7 +2,7 @@
  *
  * A regular file is written under a temporary name beside its target, synced and renamed over it,
  * so the target is the old file or the new one at every moment.  A device, a pipe or /dev/stdout is
- * written directly.  On death or SIGINT, SIGTERM, SIGHUP the temporary file is removed.
+ * written directly.  On death, and on signals that others send, the temporary file is removed.
  */
 #ifndef DTN_OUTPUT_H
 #define DTN_OUTPUT_H

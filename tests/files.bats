@@ -48,7 +48,7 @@ failure_keeps() {
 
 killed() {
 	local signal number found
-	for signal in TERM:143 HUP:129 INT:130 KILL:137; do
+	for signal in TERM:143 HUP:129 INT:130 USR2:140 KILL:137; do
 		number=${signal#*:} signal=${signal%:*} found=0
 		rm -rf f fifo .f.*
 		echo old > f
