@@ -166,6 +166,7 @@ static void open_directly(struct dtn_output *o, bool force)
 void dtn_output_open(struct dtn_output *o, const char *path, bool force)
 {
 	struct stat st;
+	bool there;
 	int fd;
 
 	memset(o, 0, sizeof(*o));
@@ -184,10 +185,13 @@ void dtn_output_open(struct dtn_output *o, const char *path, bool force)
 		refuse_terminal(o, force);
 		return;
 	}
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+	there = stat(path, &st) == 0;
+	if (there && !S_ISREG(st.st_mode)) {
 		open_directly(o, force);        /* a folder is refused by open */
 		return;
 	}
+	if (!there && errno == ENAMETOOLONG)    /* the temporary name is shorter */
+		dtn_die(DTN_ENV, "%s:", path);
 	if (*path == '\0')
 		dtn_die(DTN_USAGE, "the output wants a name");
 	o->path = resolve(path);

@@ -671,6 +671,17 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 	cmp b.dtn "$TWELVE"
 }
 
+@test "files beside the model that cannot be are told before the first step" {
+	local long
+	long=$(printf 'a%.0s' $(seq 252))       # with .ckpt longer than a name may be
+	fails 1 "^dtn-train: $long.ckpt: File name too long$" train --steps 1 -o "$long" "$G"
+	mkdir a.best a.d.ckpt
+	fails 1 '^dtn-train: a.best: Is a directory$' \
+		train --steps 1 --keep-best --val 0.2 --val-every 1 --log log -o a "$G"
+	fails 1 '^dtn-train: a.d.ckpt: Is a directory$' train --steps 1 --log log -o a.d "$G"
+	same files "a.best a.d.ckpt" "$(files)"
+}
+
 @test "a spool that cannot be" {
 	TMPDIR=/nowhere fails 1 '^dtn-train: temporary file in /nowhere: ' train --max-mem 1 -o a.dtn "$G"
 	# images to validate on have the memory that the others leave

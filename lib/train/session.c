@@ -92,6 +92,8 @@ static void check_options(const struct dtn_session *s)
 	if (!s->store.checkpoint && (job->keep_best || job->save_every))
 		dtn_usage("%s wants -o to name a file",
 			  job->keep_best ? "--keep-best" : "--save-every");
+	if (job->keep_best)
+		dtn_output_check(s->store.best);
 	if (!job->keep_best && dtn_meta_get(&s->store.model.meta, "train.best"))
 		dtn_warn("%s stays as it is without --keep-best", s->store.best);
 }
