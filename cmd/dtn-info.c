@@ -114,8 +114,8 @@ static void print_model(FILE *out, const struct dtn_summary *s)
 {
 	if (say(out, s, "  network: ", "model.arch", "")) {
 		say(out, s, " version ", "model.version", "");
-		say(out, s, " for images of ", "image.height", "");
-		say(out, s, "x", "image.width", "");
+		say(out, s, " for images of ", "image.width", "");
+		say(out, s, "x", "image.height", "");
 		say(out, s, "x", "image.channels", "");
 		say(out, s, ", width ", "unet.channels", "");
 		say(out, s, " times ", "unet.mult", " by level");

@@ -813,6 +813,9 @@ bin2 bin3 bin4 bin5 bin6 bin7 bin8 bin9" "$(head -n 1 log | tr '\t' ' ')"
 @test "the model says how it was made" {
 	dtn-info "$TWELVE" > info
 	grep -qF "dtn-train $TINY" info || fail "$(cat info)"
+	stream -n 4 -s 5x9x1 > wide             # rows, columns, channels
+	train --steps 1 -o a.dtn wide
+	grep -q 'for images of 9x5x1,' <(dtn-info a.dtn) || fail "$(dtn-info a.dtn)"
 	dtn-info --json "$TWELVE" > json
 	grep -q '"train.batch": *"4"' json
 	grep -q '"train.images": *"40"' json
