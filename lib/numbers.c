@@ -131,7 +131,7 @@ double dtn_args_time(const struct dtn_args *a)
 
 	if (real(a->value, &end, &x) && x > 0) {
 		double unit = *end == 'h' ? 3600 : *end == 'm' ? 60 : 1;
-		if (!*end || (strchr("smh", *end) && !end[1]))
+		if (isfinite(x * unit) && (!*end || (strchr("smh", *end) && !end[1])))
 			return x * unit;
 	}
 	dtn_usage("%s %s: wants a time such as 90s, 4m or 2h", dtn_args_typed(a), a->value);

@@ -601,6 +601,7 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 	fails 2 'wants auto, cpu or cuda' train -o a --device gpu "$G"
 	fails 2 'wants auto, f32 or bf16' train -o a --precision f16 "$G"
 	fails 2 'wants a time' train -o a --time 3x "$G"
+	fails 2 'wants a time' train -o a --time 1e308h "$G"
 	fails 2 '--predict y: wants eps, x0 or v' train -o a --predict y "$G"
 	same files "" "$(files)"
 }
