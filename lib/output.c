@@ -204,12 +204,24 @@ void dtn_output_open(struct dtn_output *o, const char *path, bool force)
 	make_temporary(o);
 }
 
+static bool is_open(const char *path)
+{
+	return !path || !strcmp(path, "-") || descriptor(path) >= 0;
+}
+
+bool dtn_output_renames(const char *path)
+{
+	struct stat st;
+
+	return !is_open(path) && (stat(path, &st) != 0 || S_ISREG(st.st_mode));
+}
+
 void dtn_output_check(const char *path)
 {
 	struct dtn_output o;
 	struct stat st;
 
-	if (!path || !strcmp(path, "-") || descriptor(path) >= 0)
+	if (is_open(path))
 		return;
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
 		/* Opening a pipe would wait for its reader. */

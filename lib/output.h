@@ -29,6 +29,9 @@ void dtn_output_check(const char *path);
 /* Do both paths lead to one regular file, or would they if it were there? */
 bool dtn_same_file(const char *, const char *);
 
+/* Is it, or will it be, a regular file that appears by renaming? */
+bool dtn_output_renames(const char *path);
+
 /* Are both regular files, and one and the same, or will they be once they are committed? */
 bool dtn_output_same(const struct dtn_output *, const struct dtn_output *);
 

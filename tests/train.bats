@@ -349,6 +349,15 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 	grep -qE '^dtn-train: stopped after step [0-9]+; nothing is kept$' err
 }
 
+@test "a file among devices, as in /dev/shm, is kept like any other" {
+	begin --steps 1000000 --save-every 1 --val 0.1 --val-every 1 --keep-best -o "/dev/..$PWD/a.dtn"
+	kill -TERM $pid
+	ended 143
+	same files "a.dtn.best a.dtn.ckpt err log" "$(files)"
+	train --resume --epochs 1 -o "/dev/..$PWD/a.dtn" "$G" 2> err
+	same files "a.dtn a.dtn.best err log" "$(files)"
+}
+
 # --- resuming -----------------------------------------------------------------------------------------
 
 @test "--resume goes on to the limits of the run that was stopped" {

@@ -14,17 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Does a file of this name appear by renaming? Devices, pipes and descriptors are written
- * directly. */
-static bool renamed(const char *path)
-{
-	struct stat st;
-
-	if (!strcmp(path, "-") || !strncmp(path, "/dev/", 5) || !strncmp(path, "/proc/", 6))
-		return false;
-	return stat(path, &st) != 0 || S_ISREG(st.st_mode);
-}
-
 void dtn_store_init(struct dtn_store *s, const char *target, bool force, int level)
 {
 	memset(s, 0, sizeof(*s));
@@ -32,7 +21,7 @@ void dtn_store_init(struct dtn_store *s, const char *target, bool force, int lev
 	s->force = force;
 	s->level = level;
 	dtn_output_check(target);
-	if (!renamed(target))
+	if (!dtn_output_renames(target))
 		return;
 	s->checkpoint = dtn_format("%s.ckpt", target);
 	s->best = dtn_format("%s.best", target);
