@@ -786,6 +786,12 @@ bin2 bin3 bin4 bin5 bin6 bin7 bin8 bin9" "$(head -n 1 log | tr '\t' ' ')"
 	train --steps 3 --val 0.2 --val-every 3 --keep-best -o a "$G" 2> err
 	[ ! -s err ]
 	[ -e a.best ]
+	# nor one that is resumed, where none was kept before
+	train --steps 4 --val 0.2 -o b "$G"
+	fails 0 '^dtn-train: warning: b.best is not written: the first validation was due after step 6 \(--val-every\)$' \
+		train --resume --steps 5 --val-every 3 --keep-best -o b "$G"
+	train --resume --steps 4 --val-every 3 --keep-best -o a "$G" 2> err
+	[ ! -s err ]
 }
 
 @test "--val takes a number for a part and all else for a stream" {

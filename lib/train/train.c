@@ -212,6 +212,17 @@ static void loop(struct dtn_session *s)
 	}
 }
 
+/* None was kept, now or before, as none was due since step `from`. */
+static void warn_of_best(const struct dtn_session *s, int64_t from)
+{
+	int64_t past = s->trainer.counters.step / s->val_every;
+
+	if (s->job->keep_best && past == from / s->val_every &&
+	    !dtn_meta_get(&s->store.model.meta, "train.best"))
+		dtn_warn("%s is not written: the first validation was due after step %lld "
+			 "(--val-every)", s->store.best, (long long)((past + 1) * s->val_every));
+}
+
 void dtn_train(const struct dtn_training *job, const struct dtn_settings *wanted)
 {
 	struct dtn_session *s = dtn_alloc(1, sizeof(*s));
@@ -230,9 +241,7 @@ void dtn_train(const struct dtn_training *job, const struct dtn_settings *wanted
 	if (s->progress.line.terminal)
 		dtn_progress_say(&s->progress);
 	save(s, s->store.target);
-	if (job->keep_best && s->trainer.counters.step < s->val_every)
-		dtn_warn("%s is not written: the first validation was due after step %lld "
-			 "(--val-every)", s->store.best, (long long)s->val_every);
+	warn_of_best(s, steps);
 	dtn_store_finish(&s->store);
 	dtn_log_close(&s->log);
 	dtn_session_release(s);
