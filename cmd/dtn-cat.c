@@ -35,7 +35,7 @@ static const struct dtn_option options[] = {
 static const struct dtn_command command = {
 	"[OPTION]... [STREAM]...",
 	"Join streams of samples, or take a part of them, or shuffle them.", options,
-	DTN_THREADS | DTN_STREAM_IN
+	DTN_ONE_THREAD | DTN_STREAM_IN
 };
 
 struct job {

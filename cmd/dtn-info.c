@@ -24,7 +24,7 @@ static const struct dtn_option options[] = {
 
 static const struct dtn_command command = {
 	"[OPTION]... [STREAM]...", "Say what is in a stream of samples or a model.", options,
-	DTN_OUTPUT | DTN_THREADS | DTN_STREAM_IN
+	DTN_OUTPUT | DTN_ONE_THREAD | DTN_STREAM_IN
 };
 
 /* --- in words ----------------------------------------------------------------------------- */

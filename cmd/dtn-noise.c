@@ -27,7 +27,7 @@ static const struct dtn_option options[] = {
 
 static const struct dtn_command command = {
 	"-t T,T,...|--random|--pure [OPTION]... [STREAM]...", "Add noise to images.", options,
-	DTN_OUTPUT | DTN_THREADS | DTN_SEED | DTN_STREAM_IN | DTN_STREAM_OUT
+	DTN_OUTPUT | DTN_ONE_THREAD | DTN_SEED | DTN_STREAM_IN | DTN_STREAM_OUT
 };
 
 struct job {

@@ -36,7 +36,7 @@ static const struct dtn_option options[] = {
 
 static const struct dtn_command command = {
 	"[OPTION]... [STREAM]...", "Make a PNG picture of samples.", options,
-	DTN_OUTPUT | DTN_THREADS | DTN_STREAM_IN
+	DTN_OUTPUT | DTN_ONE_THREAD | DTN_STREAM_IN
 };
 
 /* How long an animation's last frame stays, in seconds, and what of it is kept in memory. */

@@ -13,7 +13,7 @@ static const struct dtn_option options[] = {
 
 static const struct dtn_command command = {
 	"[OPTION]... [MODEL]", "Print the constants of a noise schedule, or of a model's.", options,
-	DTN_OUTPUT | DTN_THREADS | DTN_STREAM_IN
+	DTN_OUTPUT | DTN_ONE_THREAD | DTN_STREAM_IN
 };
 
 static void print(FILE *out, const struct dtn_schedule *s)

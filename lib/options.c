@@ -21,6 +21,7 @@ static const struct { int flags; struct dtn_option option; } common[] = {
 	{ DTN_OUTPUT, { "output", 'o', "FILE", "write to FILE, which appears only complete" } },
 	{ DTN_OUTPUT, { "force", 0, NULL, "write binary data even to a terminal" } },
 	{ DTN_THREADS, { "threads", 'j', "N", "use N threads in all; 0: one per processor" } },
+	{ DTN_ONE_THREAD, { "threads", 'j', "N", "no effect: there is one thread" } },
 	{ DTN_SEED, { "seed", 0, "S", "seed of the random numbers (default: 0)" } },
 	{ DTN_STREAM_IN, { "max-record", 0, "SIZE", "refuse larger records (default: 1G)" } },
 	{ DTN_STREAM_OUT, { "level", 'z', "LEVEL", "zstd level, -5 to 19; 0: none (default: 1)" } },

@@ -35,7 +35,8 @@ enum {
 	DTN_THREADS = 2,        /* -j N */
 	DTN_SEED = 4,           /* --seed S */
 	DTN_STREAM_OUT = 8,     /* --no-prov, -z LEVEL: the program writes a stream */
-	DTN_STREAM_IN = 16      /* --max-record SIZE: it reads one */
+	DTN_STREAM_IN = 16,     /* --max-record SIZE: it reads one */
+	DTN_ONE_THREAD = 32     /* -j N, which scripts may give to any program, without effect */
 };
 
 struct dtn_command {

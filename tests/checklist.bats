@@ -128,6 +128,8 @@ documented() {
 			fail "'$letter, $name' is not in the page"
 		grep -qF -- "$name" "$BIN/../completions/$1" || fail "$name is not completed"
 	done 3< <("$1" --dump-options | tail -n +2 | awk -F '\t' '{ print $1 "|" $2 }')
+	same "says that -j does nothing" "$(grep -A 1 -e '-j, --threads' page | grep -c 'No effect here')" \
+		"$("$1" --help | grep -c 'no effect: there is one thread')"
 	known=$(for o in $(programs); do "$o" --dump-options | cut -f 2; done)
 	for option in $(grep -oE -- '(^|[ [(|])--[a-z][a-z0-9-]*' page | grep -oE -- '--[a-z0-9-]+'); do
 		grep -qxF -- "$option" <<< "$known" || fail "the page names $option, which no program has"
