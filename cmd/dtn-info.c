@@ -305,6 +305,8 @@ int main(int argc, char **argv)
 		}
 	if (job.mode == DEVICES && args.operands > 0)
 		dtn_usage("--devices takes no stream");
+	if (job.mode == CHECK && args.output)
+		dtn_usage("--check prints nothing, so -o %s would get nothing", args.output);
 	if (job.mode == CHECK) {
 		struct dtn_reader *in = dtn_reader_open(args.operands, args.operand, DTN_ANY);
 		check(in);

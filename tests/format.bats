@@ -147,6 +147,12 @@ refused() {
 	fails 1 'stdin: Bad file descriptor' dtn-info <&-
 }
 
+@test "a check has no result to write" {
+	stream > s
+	fails 2 '^dtn-info: --check prints nothing, so -o f would get nothing$' dtn-info -c -o f s
+	[ ! -e f ]
+}
+
 @test "a terminal is refused at once" {
 	local status=0
 	script -qec "timeout 5 dtn-info" typescript < /dev/null > out || status=$?
