@@ -277,6 +277,15 @@ $(json ddpm.zero_snr d.dtn) $(json ddpm.prediction d.dtn) $(json unet.dropout d.
 	[ ! -e c.dtn ]
 }
 
+@test "a picture that cannot be written ends the run, but costs no step" {
+	mkdir -p shots/00000006.png
+	run -1 --separate-stderr train --steps 12 --sample-every 3 --sample-to shots -o a.dtn "$G"
+	same "what it said" "dtn-train: shots/00000006.png: Is a directory
+dtn-train: stopped after step 6; --resume continues from a.dtn.ckpt" "$stderr"
+	dtn-train --resume --steps 12 -o a.dtn "$G"
+	cmp a.dtn "$TWELVE"
+}
+
 # --- signals ------------------------------------------------------------------------------------------
 
 # Begin a run that would take minutes, and wait until it makes steps.

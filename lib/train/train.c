@@ -80,12 +80,10 @@ static void save_now_and_then(struct dtn_session *s)
 		save(s, s->store.checkpoint);
 }
 
-static _Noreturn void interrupt(struct dtn_session *s, int sig)
+static void keep_state(struct dtn_session *s)
 {
 	long long step = s->trainer.counters.step;
 
-	dtn_line_clear(&s->progress.line);
-	dtn_signals_release();
 	if (s->store.checkpoint) {
 		save(s, s->store.checkpoint);
 		dtn_note("stopped after step %lld; --resume continues from %s", step,
@@ -93,7 +91,28 @@ static _Noreturn void interrupt(struct dtn_session *s, int sig)
 	} else {
 		dtn_note("stopped after step %lld; nothing is kept", step);
 	}
+}
+
+static _Noreturn void interrupt(struct dtn_session *s, int sig)
+{
+	dtn_line_clear(&s->progress.line);
+	dtn_signals_release();
+	keep_state(s);
 	dtn_signals_obey(sig);
+}
+
+static void keep_at_death(void *session, enum dtn_status status, const char *text)
+{
+	(void)status, (void)text;
+	keep_state(session);
+}
+
+/* A picture that cannot be written must not cost the steps before it. */
+static void make_picture(struct dtn_session *s)
+{
+	dtn_at_death(keep_at_death, s);
+	dtn_preview_make(&s->preview);
+	dtn_forget_death(keep_at_death, s);
 }
 
 /* After a validation at a regular step; that at the end of a run depends on where it stops. */
@@ -138,7 +157,7 @@ static void attend(struct dtn_session *s, const struct dtn_step *step, double se
 			keep_best(s, v.loss);
 	}
 	if (s->job->sample_every && number % s->job->sample_every == 0)
-		dtn_preview_make(&s->preview);
+		make_picture(s);
 	dtn_log_row(&s->log, &r->counters, step, dtn_progress_rate(&s->progress),
 		    dtn_seconds() - s->begun, validate ? &v : NULL);
 	if (dtn_progress_wanted())
