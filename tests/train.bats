@@ -468,6 +468,9 @@ ended() { local found=0; wait $pid || found=$?; same status "$1" $found; }
 	fails 0 'warning: 80 images, but the run that is continued had 40' \
 		dtn-train --resume --steps 13 -o a.dtn "$G" "$G"
 	fails 3 'expected a model, found samples' dtn-train --resume -o "$G" "$G"
+	train --steps 1 --keep-best --val 0.2 --val-every 1 -o b.dtn "$G"
+	fails 3 '^dtn-train: b.dtn.best: cannot be resumed, as it has only weights; --from begins with them$' \
+		dtn-train --resume --steps 2 -o b.dtn.best "$G"
 	dtn-train --resume --steps 5 -o a.dtn "$G" 2> err
 	grep -q 'a.dtn has 13 steps already' err
 }

@@ -66,6 +66,9 @@ static struct dtn_reader *settle(struct dtn_session *s, const struct dtn_setting
 	source = dtn_store_source(&s->store);
 	s->checkpointed = source == s->store.checkpoint;
 	reader = dtn_model_open(model, source);
+	if (!dtn_model_has(model, DTN_ADAM_M))
+		dtn_die(DTN_INPUT, "%s: cannot be resumed, as it has only weights; --from begins "
+			"with them", source);
 	dtn_settings_from_model(&s->settings, model, source);
 	dtn_settings_compare(wanted, &s->settings, source);
 	dtn_limits_settle(&s->limits, s->job, &s->settings, &model->meta, source);
