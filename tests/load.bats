@@ -536,6 +536,7 @@ grouped() {
 }
 
 @test "standard input and pipes hold one file" {
+	local f found
 	picture png -s 1x1 -k gray -v 5 > a.png
 	dtn-load < a.png > s
 	same file 35 "$(pixels s)"
@@ -546,6 +547,12 @@ grouped() {
 	fails 3 "stdin: empty file" dtn-load < /dev/null
 	fails 3 "stdin: a device" dtn-load - < /dev/zero
 	fails 2 '^dtn-load: standard input given twice$' dtn-load a.png - - < /dev/null
+	for f in "" - /dev/tty "--files-from -"; do
+		found=0
+		on_terminal "timeout 10 dtn-load $f > s" > seen || found=$?
+		same "status with '$f'" 2 $found
+		grep -q ' is a terminal: ' seen
+	done
 	[ ! -s "$BATS_TEST_TMPDIR/.out" ]
 }
 

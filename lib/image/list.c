@@ -132,6 +132,8 @@ static void add_open(struct dtn_list *l, const char *name, int fd, const struct 
 
 		close(fd);
 		dtn_list_recognise(l, name, copy, DTN_PIPED);
+	} else if (isatty(fd)) {
+		dtn_die(DTN_USAGE, "%s is a terminal: name a file or use a pipe", name);
 	} else {
 		struct dtn_fault fault;
 		char byte;
