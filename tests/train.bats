@@ -770,6 +770,9 @@ bin2 bin3 bin4 bin5 bin6 bin7 bin8 bin9" "$(head -n 1 log | tr '\t' ' ')"
 	grep -qE 'step 0/30  no loss yet' seen
 	grep -qE '40 images of 8x8x1, [0-9]+ parameters, on cpu' seen
 	absent $'\x1b' seen
+	script -qec "dtn-train $TINY --steps 3 --log - -o a.dtn $G" /dev/null < /dev/null | tr '\r' '\n' > seen
+	same "rows of the log on empty lines" "1 2 3" \
+		"$(awk '/^[0-9]+\t/ && last ~ /^ *$|\t/ { print $1 } { last = $0 }' seen | xargs)"
 	on_terminal "dtn-train $TINY -q --steps 30 -o a.dtn $G" > seen
 	[ ! -s seen ]
 	train --steps 30 -o a.dtn "$G" > out 2> err

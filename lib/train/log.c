@@ -5,6 +5,8 @@
  */
 #include "lib/train/log.h"
 
+#include "lib/line.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +93,8 @@ void dtn_log_row(struct dtn_log *l, const struct dtn_counters *c, const struct d
 {
 	if (!l->file)
 		return;
+	if (l->file == stdout)          /* it may be the terminal that shows progress */
+		dtn_line_interrupt();
 	fprintf(l->file, "%lld\t%lld\t%lld\t%.6g\t%.6g\t%.6g\t%.5g\t%.3f", (long long)c->step,
 		(long long)c->sample, (long long)c->skipped, s->loss, s->norm, s->rate, images,
 		seconds);
