@@ -169,13 +169,17 @@ static void attend(struct dtn_session *s, const struct dtn_step *step, double se
 static _Noreturn void give_up(struct dtn_session *s)
 {
 	const struct dtn_store *store = &s->store;
+	long long last = (long long)s->trainer.counters.step;
+	struct dtn_step later;
 
+	while (dtn_trainer_next(&s->trainer, &later))
+		;                       /* a queue's weights are ahead of the counters */
 	if (store->checkpoint && !s->checkpointed && dtn_trainer_finite(&s->trainer))
 		save(s, store->checkpoint);
 	dtn_die(DTN_ENV,
 		"loss or gradient not finite in %d steps in a row, up to %lld: %s is left as it "
-		"was; try a lower --lr%s%s", PATIENCE, (long long)s->trainer.counters.step,
-		store->target, s->checkpointed ? ", anew or with --from " : "",
+		"was; try a lower --lr%s%s", PATIENCE, last, store->target,
+		s->checkpointed ? ", anew or with --from " : "",
 		s->checkpointed ? store->checkpoint : "");
 }
 
