@@ -77,11 +77,13 @@ STANDIN_PARTS = $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/cuda/*.cc))
 STANDIN_TESTS = $(if $(filter thread,$(SAN)),,$(patsubst %.cu,$(BUILD)/%,$(wildcard tests/cuda/*.cu)))
 
 # tests/*.c and tests/*/*.c are run by `make check`, but for those in tests/tools, which other tests
-# use, and in tests/bench, which measure.  A harness.c is linked to all tests of its folder; those of
-# tests/fuzz want inputs, which tests/fuzz/run gives them.
+# use, and in tests/bench, which measure.  A harness.c is linked to all tests of its folder, with what
+# is in a folder harness there; those of tests/fuzz want inputs, which tests/fuzz/run gives them.
 TESTS     = $(patsubst %.c,$(BUILD)/%,$(filter-out %/harness.c %/replay.c, \
               $(wildcard tests/*.c tests/*/*.c))) $(STANDIN_TESTS) $(if $(SAN),,$(STANDIN)) \
             $(if $(PLUGIN),$(BUILD)/tests/gpu/conv)
+
+OP_HARNESS = $(patsubst %.c,$(BUILD)/%.o,tests/op/harness.c $(wildcard tests/op/harness/*.c))
 
 # Of fuzz targets, main is libFuzzer's or that of replay.c.
 FUZZ      = $(filter $(BUILD)/tests/fuzz/%,$(TESTS))
@@ -110,14 +112,14 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBDTN)
 	@mkdir -p $(@D)
 	$(CC) $(DTN_LDFLAGS) $(EXPORT) -o $@ $< $(LIBDTN) $(LIBS)
 
-$(BUILD)/tests/op/%: $(BUILD)/tests/op/%.o $(BUILD)/tests/op/harness.o $(LIBDTN)
+$(BUILD)/tests/op/%: $(BUILD)/tests/op/%.o $(OP_HARNESS) $(LIBDTN)
 	@mkdir -p $(@D)
-	$(CC) $(DTN_LDFLAGS) $(EXPORT) -o $@ $< $(BUILD)/tests/op/harness.o $(LIBDTN) $(LIBS)
+	$(CC) $(DTN_LDFLAGS) $(EXPORT) -o $@ $^ $(LIBS)
 
 # It finds the stand-in for CUDA as the tests of operations do.
-$(BUILD)/tests/nn/unet: $(BUILD)/tests/nn/unet.o $(BUILD)/tests/op/harness.o $(LIBDTN)
+$(BUILD)/tests/nn/unet: $(BUILD)/tests/nn/unet.o $(OP_HARNESS) $(LIBDTN)
 	@mkdir -p $(@D)
-	$(CC) $(DTN_LDFLAGS) $(EXPORT) -o $@ $< $(BUILD)/tests/op/harness.o $(LIBDTN) $(LIBS)
+	$(CC) $(DTN_LDFLAGS) $(EXPORT) -o $@ $^ $(LIBS)
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/harness.o \
 		$(filter %.o,$(FUZZ_MAIN)) $(LIBDTN)
