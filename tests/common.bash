@@ -37,18 +37,19 @@ sanitized() { [[ $BIN == */san/* || $BIN == */tsan/* ]]; }
 # unsanitized WHY: the rest of a test is not for programs that a sanitizer watches
 unsanitized() { ! sanitized || skip "$1"; }
 
-# limited SECONDS MIB COMMAND...: in so much time, on the clock too, and so much address space.  With the
-# address sanitizer, a single allocation cannot be larger, and the program is ended soon after all of its
-# memory is; 64 MiB are the sanitizer's own, and the time is five times as long.
+# limited SECONDS MIB COMMAND...: in so much time of a processor and so much address space.  On the clock it
+# may take ten times as long, as others want the processor, too; no more, as it may hang.  With the address
+# sanitizer, a single allocation cannot be larger, and the program is ended soon after all of its memory is;
+# 64 MiB are the sanitizer's own, and the time is five times as long.
 limited() {
 	local seconds=$1 mib=$2
 	shift 2
 	if sanitized; then
 		local ours=max_allocation_size_mb=$mib:hard_rss_limit_mb=$((mib + 64)):quarantine_size_mb=16
 		seconds=$((5 * seconds))
-		ASAN_OPTIONS=${ASAN_OPTIONS-}:$ours timeout $seconds prlimit --cpu=$seconds "$@"
+		ASAN_OPTIONS=${ASAN_OPTIONS-}:$ours timeout $((10 * seconds)) prlimit --cpu=$seconds "$@"
 	else
-		timeout "$seconds" prlimit --cpu="$seconds" --as=$((mib << 20)) "$@"
+		timeout $((10 * seconds)) prlimit --cpu="$seconds" --as=$((mib << 20)) "$@"
 	fi
 }
 
